@@ -1,0 +1,18 @@
+"""POST /postings (internal): post what a user ordered through the money zone."""
+
+from typing import Any
+
+from portcullis import clock
+from portcullis.edge import Request, Response, endpoint
+from portcullis.evidence.commands import Envelope
+from portcullis.ledger import authority, orders, post
+from portcullis.ledger.answers import answer
+
+
+@endpoint(body=Envelope)
+def handler(request: Request[Any]) -> Response:
+    compact, now_s = request.body.command, clock.now_s()
+    command = authority.money_command(compact, caller_role=request.caller_role, now_s=now_s)
+    order = orders.of_user(command)
+    posted = post.post(order, command=compact, floor_minor=0, now_s=now_s)
+    return Response(201, answer(order, posted))

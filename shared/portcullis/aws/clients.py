@@ -1,0 +1,53 @@
+"""AWS clients: made here and nowhere else, once per environment.
+
+Retries are bounded and time-outs nest inside the ledger's 5 s (docs/architecture.md). Every write
+that must happen once carries an attempt id, so an SDK retry of a committed write is harmless.
+"""
+
+import functools
+from typing import Any, Literal
+
+import botocore.session
+from botocore.config import Config
+
+from portcullis.errors import InfrastructureError
+
+CONNECT_TIMEOUT_S = 1.0
+READ_TIMEOUT_S = 1.5
+ATTEMPTS_MAX = 2
+
+
+@functools.cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+@functools.cache
+def client(service: Literal["dynamodb", "kms"]) -> Any:
+    """Return the client of *service* (botocore's, which has no static type)."""
+    return _session().create_client(
+        service,
+        config=Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
+            tcp_keepalive=True,
+        ),
+    )
+
+
+def credentials() -> Any:
+    """Return the execution role's current credentials, refreshed when they are about to end.
+
+    Raises:
+        InfrastructureError: the environment has none.
+    """
+    found = _session().get_credentials()
+    if found is None:
+        raise InfrastructureError("no credentials")
+    return found.get_frozen_credentials()
+
+
+def region() -> str:
+    """Return the region that the function runs in."""
+    return str(_session().get_config_variable("region"))

@@ -1,0 +1,49 @@
+"""``@operation``: a function that operators invoke directly, not through an API."""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from portcullis import log
+from portcullis.edge.endpoint import refusal_fields
+from portcullis.edge.request import InvalidBodyError, faults
+from portcullis.edge.response import problem_members
+from portcullis.errors import RefusedError
+from portcullis.schema import Strict
+
+
+def operation[Input: Strict](
+    model: type[Input],
+) -> Callable[[Callable[[Input], dict[str, Any]]], Callable[[Mapping[str, Any], Any], Any]]:
+    """Make a Lambda handler of a function from a validated input to a result.
+
+    A refusal is returned as a problem; a failure is raised, so that the invocation fails.
+    """
+
+    def decorate(
+        work: Callable[[Input], dict[str, Any]],
+    ) -> Callable[[Mapping[str, Any], Any], Any]:
+        @functools.wraps(work)
+        def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+            name = getattr(context, "function_name", "")
+            try:
+                result = work(_input(event, model))
+            except RefusedError as refusal:
+                log.request("refused", {**refusal_fields(refusal), "function": name})
+                return problem_members(refusal)
+            log.request("done", {"function": name})
+            return result
+
+        return handler
+
+    return decorate
+
+
+def _input[Input: Strict](event: Mapping[str, Any], model: type[Input]) -> Input:
+    try:
+        return model.model_validate_json(json.dumps(event))
+    except ValidationError as error:
+        raise InvalidBodyError(*faults(error)) from None

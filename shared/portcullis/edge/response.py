@@ -1,0 +1,118 @@
+"""Responses: a result or a refusal, as API Gateway takes it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from portcullis.edge.request import BodyTooLargeError, UnsupportedContentTypeError
+from portcullis.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    RefusedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnprocessableError,
+)
+
+PROBLEM_PREFIX = "urn:portcullis:problem:"
+RETRY_AFTER_S = 1
+
+STATUS: dict[type[RefusedError], int] = {
+    BodyTooLargeError: 413,
+    UnsupportedContentTypeError: 415,
+    InvalidError: 400,
+    UnauthenticatedError: 401,
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    ConflictError: 409,
+    UnprocessableError: 422,
+    UnavailableError: 503,
+}
+"""The one table from category (or the few finer classes) to status."""
+
+_OAUTH_ERRORS = {
+    # RFC 6749 section 5.2, RFC 7009 section 2.2.1, RFC 9449 section 5.
+    "invalid-grant": "invalid_grant",
+    "invalid-proof": "invalid_dpop_proof",
+    "proof-replayed": "invalid_dpop_proof",
+    "unsupported-grant-type": "unsupported_grant_type",
+    "unsupported-token-type": "unsupported_token_type",
+    "invalid-client": "invalid_client",
+    "unavailable": "temporarily_unavailable",
+    "internal-error": "server_error",
+}
+
+
+class InternalError(RefusedError):
+    """A defect of ours. Nothing about it is told."""
+
+    code = "internal-error"
+    title = "Something went wrong here. The fault is logged under this request's id."
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A result: status, JSON members (none: an empty body), and further headers."""
+
+    status: int
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_proxy(self) -> dict[str, Any]:
+        """Return the result as API Gateway's proxy integration takes it."""
+        return _proxy(self.status, self.body, "application/json", self.headers)
+
+
+def replayed_header(*, replayed: bool) -> dict[str, str]:
+    """Return the header that tells a client that its order had been posted before."""
+    return {"Idempotent-Replayed": "true"} if replayed else {}
+
+
+def status_of(refusal: type[RefusedError]) -> int:
+    """Return the status of a refusal: that of its nearest class in ``STATUS``."""
+    return next((STATUS[kind] for kind in refusal.__mro__ if kind in STATUS), 500)
+
+
+def problem_members(refusal: RefusedError) -> dict[str, Any]:
+    """Return the members of a refusal's RFC 9457 problem."""
+    members: dict[str, Any] = {
+        "type": PROBLEM_PREFIX + refusal.code,
+        "title": refusal.title,
+        "status": status_of(type(refusal)),
+    }
+    if refusal.faults:
+        members["errors"] = [
+            {"pointer": fault.pointer, "reason": fault.reason} for fault in refusal.faults
+        ]
+    return members
+
+
+def problem(refusal: RefusedError, *, oauth: bool) -> dict[str, Any]:
+    """Return a refusal as RFC 9457 problem, for OAuth routes with RFC 6749's members."""
+    members, status = problem_members(refusal), status_of(type(refusal))
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == STATUS[UnavailableError] else {}
+    if not oauth:
+        return _proxy(status, members, "application/problem+json", headers)
+    members["error"] = _OAUTH_ERRORS.get(refusal.code, "invalid_request")
+    members["error_description"] = refusal.title
+    return _proxy(status, members, "application/json", headers)
+
+
+def _proxy(
+    status: int, body: Mapping[str, Any] | None, content_type: str, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {
+            # Every answer is about one caller; RFC 6749 section 5.1 demands it of tokens.
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            **({} if body is None else {"Content-Type": content_type}),
+            **headers,
+        },
+        "body": "" if body is None else json.dumps(body, separators=(",", ":")),
+        "isBase64Encoded": False,
+    }

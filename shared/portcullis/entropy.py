@@ -1,0 +1,31 @@
+"""Randomness and ids: the only place that draws them.
+
+Everything comes from ``os.urandom``: an environment restored from a snapshot must not repeat
+what its twin drew.
+"""
+
+import base64
+import os
+import random
+
+ID_BYTES = 16
+
+
+def random_bytes(count: int) -> bytes:
+    """Return *count* bytes from the operating system's generator."""
+    return os.urandom(count)
+
+
+def new_id() -> str:
+    """Return a new random id: 128 bits as 26 lower-case base32 characters."""
+    return id_from_bytes(random_bytes(ID_BYTES))
+
+
+def id_from_bytes(raw: bytes) -> str:
+    """Return the id that names these 16 bytes."""
+    return base64.b32encode(raw).decode("ascii").rstrip("=").lower()
+
+
+def jitter_s(ceiling_s: float) -> float:
+    """Return a delay between nothing and *ceiling_s* seconds (full jitter)."""
+    return random.SystemRandom().uniform(0.0, ceiling_s)

@@ -1,0 +1,58 @@
+"""Orders: what a user or a partner signs, byte for byte.
+
+The public edge and the ledger read the same bytes through the same models, so that what was
+checked is what is posted.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints, ValidationError
+
+from portcullis import strict_json
+from portcullis.amounts import Amount, Currency
+from portcullis.evidence.errors import EvidenceError
+from portcullis.schema import Strict
+
+AccountId = Annotated[str, StringConstraints(pattern=r"^[a-z2-7]{26}$")]
+Reference = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
+"""Visible ASCII; also the shape of an idempotency key."""
+
+OrderKind = Literal["open-wallet", "transfer", "deposit"]
+
+
+class OpenWallet(Strict):
+    """Open the caller's wallet of one currency."""
+
+    currency: Currency
+
+
+class Transfer(Strict):
+    """Move money from the caller's wallet to another account's wallet of the same currency."""
+
+    to_account: AccountId
+    amount: Amount
+
+
+class Deposit(Strict):
+    """Credit an account from a partner's house account; *reference* is its idempotency key."""
+
+    account: AccountId
+    amount: Amount
+    reference: Reference
+
+
+ROUTES: dict[OrderKind, str] = {"open-wallet": "/wallets", "transfer": "/transfers"}
+"""The public route on which a user gives each order: the URL that the proof must name."""
+
+
+def read[Order: Strict](body: bytes, model: type[Order]) -> Order:
+    """Return the order in *body*.
+
+    Raises:
+        EvidenceError: the bytes are not such an order.
+    """
+    try:
+        strict_json.parse(body)
+        return model.model_validate_json(body)
+    except (strict_json.JsonError, ValidationError):
+        raise EvidenceError("order") from None

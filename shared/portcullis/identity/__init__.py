@@ -1,0 +1,1 @@
+"""Accounts, passkeys, sessions, refresh families, and the gate."""

@@ -1,0 +1,85 @@
+"""Accounts: opened with a passkey, named by a random id that is also the user handle."""
+
+from typing import Any
+
+from portcullis import entropy
+from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import ConditionFailedError, Put
+from portcullis.errors import ConflictError
+from portcullis.evidence.dpop import Proof
+from portcullis.evidence.errors import ProofReplayedError
+from portcullis.identity import challenges, credentials, once, outbox, passkeys, tables
+from portcullis.identity.passkeys import Passkey, Registration
+from portcullis.identity.standing import ACTIVE, Standing
+
+FIRST_EPOCH = 1
+
+
+class PasskeyKnownError(ConflictError):
+    """The passkey already belongs to an account."""
+
+    code = "passkey-known"
+    title = "This passkey is already registered."
+
+
+def options(*, proof: Proof, now_s: int) -> dict[str, Any]:
+    """Return the options of the ceremony that opens an account.
+
+    Raises:
+        ProofReplayedError: the proof was used before.
+        InfrastructureError: the store did not answer.
+    """
+    handle = entropy.random_bytes(entropy.ID_BYTES)
+    account = entropy.id_from_bytes(handle)
+    challenge = challenges.issue("open-account", proof=proof, account=account, now_s=now_s)
+    return passkeys.creation_options(challenge, user_handle=handle, name=account)
+
+
+def open_account(registration: Registration, *, proof: Proof, now_s: int) -> str:
+    """Open an account with its first passkey and return its id.
+
+    Raises:
+        ChallengeRefusedError: the challenge is not this key's to answer now.
+        PasskeyRefusedError: the response does not verify.
+        PasskeyKnownError: the passkey belongs to an account.
+        ProofReplayedError: the proof was used before.
+        InfrastructureError: the store did not answer.
+    """
+    value = passkeys.answered_challenge(registration.response.clientDataJSON)
+    challenge = challenges.accept(
+        dynamodb.get(tables.once(), tables.challenge_key(value)),
+        value,
+        ceremony="open-account",
+        proof=proof,
+        now_s=now_s,
+    )
+    if challenge.account is None:
+        raise challenges.ChallengeRefusedError
+    passkey = passkeys.verify_registration(registration, challenge=challenge)
+    _create(challenge.account, passkey, challenge, proof=proof, now_s=now_s)
+    return challenge.account
+
+
+def _create(
+    account: str, passkey: Passkey, challenge: challenges.Challenge, *, proof: Proof, now_s: int
+) -> None:
+    attempt = entropy.new_id()
+    standing = Standing(account=account, status=ACTIVE, epoch=FIRST_EPOCH, event_seq=1)
+    try:
+        dynamodb.transact(
+            challenges.use(challenge, attempt=attempt, now_s=now_s),
+            once.proof_use(proof, attempt=attempt),
+            Put(tables.identity(), {**credentials.to_item(account, passkey), "created_at": now_s}),
+            Put(tables.identity(), {**tables.account_key(account), "opened_at": now_s}),
+            Put(tables.standing(), standing.to_item()),
+            outbox.event(account, number=1, kind="account-opened", at_s=now_s),
+        )
+    except ConditionFailedError as failure:
+        challenge_use, proof_use, credential, *_ = failure.reasons
+        if challenge_use.item is not None and challenge_use.item.get("used_by") == attempt:
+            return
+        if proof_use.failed:
+            raise ProofReplayedError from None
+        if credential.failed:
+            raise PasskeyKnownError from None
+        raise challenges.ChallengeRefusedError from None

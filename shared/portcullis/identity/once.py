@@ -1,0 +1,45 @@
+"""Single use: whoever writes the item first has used the thing up.
+
+Every such write carries an attempt id, and meeting one's own id is success: an SDK that repeats
+a committed write must not look like an attack.
+"""
+
+from portcullis import entropy
+from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import ConditionFailedError, Put
+from portcullis.evidence import dpop
+from portcullis.evidence.dpop import Proof
+from portcullis.evidence.errors import ProofReplayedError
+from portcullis.identity import tables
+
+
+def proof_use(proof: Proof, *, attempt: str) -> Put:
+    """Return the write that uses a proof up."""
+    return Put(
+        tables.once(),
+        {
+            **tables.proof_key(proof),
+            "attempt": attempt,
+            "ttl": proof.issued_at_s + dpop.REMEMBERED_S,
+        },
+    )
+
+
+def consume(proof: Proof) -> None:
+    """Use a proof up.
+
+    Raises:
+        ProofReplayedError: it was used before.
+        InfrastructureError: the store did not answer.
+    """
+    attempt = entropy.new_id()
+    try:
+        dynamodb.put(proof_use(proof, attempt=attempt))
+    except ConditionFailedError as failure:
+        if not is_own(failure.reasons[0], attempt):
+            raise ProofReplayedError from None
+
+
+def is_own(reason: dynamodb.Reason, attempt: str) -> bool:
+    """Return whether a failed single-use write met the item that this very attempt had written."""
+    return reason.item is not None and reason.item.get("attempt") == attempt

@@ -1,0 +1,34 @@
+"""Revocation of a refresh token (RFC 7009): its session ends, whatever its generation."""
+
+from portcullis.aws import dynamodb
+from portcullis.errors import InvalidError
+from portcullis.identity import ending, sessions, tables, tokens
+from portcullis.identity.families import InvalidGrantError
+
+
+class UnsupportedTokenTypeError(InvalidError):
+    """Only refresh tokens are revoked; the access tokens of the session die with it."""
+
+    code = "unsupported-token-type"
+    title = "Present the refresh token: the session's access tokens end with it."
+
+
+def revoke(text: str, *, now_s: int) -> None:
+    """End the session of a refresh token. An unknown token is no error (RFC 7009 section 2.2).
+
+    A spent one ends its session as well, without alarm: its holder wants it dead.
+
+    Raises:
+        UnsupportedTokenTypeError: it is an access token.
+        InfrastructureError: it is not known whether the session ended.
+    """
+    if text.startswith("eyJ"):
+        raise UnsupportedTokenTypeError
+    try:
+        token = tokens.family_keys().parse(text)
+    except InvalidGrantError:
+        return
+    sid = token.handle.sid
+    session = dynamodb.get(tables.identity(), tables.session_key(sid))
+    if session is not None and session["status"] == sessions.LIVE:
+        ending.end(sid, token.handle.account, reason="revoked", now_s=now_s)

@@ -1,0 +1,1 @@
+"""Wallet heads, chained entries, postings: internal, and convinced by evidence alone."""

@@ -1,0 +1,204 @@
+"""The book: one consistent read of all that a posting depends on, and one write of all of it.
+
+The write is a single PartiQL transaction, because of IAM: INSERT never replaces an item and has
+an action of its own, so a role with ``dynamodb:PartiQLInsert`` alone cannot rewrite history, and
+append-only is the platform's promise, not our code's (docs/decisions/0004).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import Item, Key, Statement
+from portcullis.evidence.orders import OrderKind
+from portcullis.evidence.receipts import Leg
+from portcullis.ledger import tables
+from portcullis.ledger.heads import Head
+from portcullis.ledger.postings import Movement
+
+ACTIVE = "ACTIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order whose evidence is verified: what is to be posted, by whom, under which key."""
+
+    kind: OrderKind
+    principal: str
+    key: str
+    meaning: str
+    legs: tuple[Leg, ...]
+    opens: tuple[str, str] | None
+    """The wallet (owner, currency) that the order opens, if it opens one."""
+    debited_account: str | None
+    """The user whose standing must allow it; a credit from a partner needs nobody's."""
+    epoch: int
+    command_key: Key
+    proof_key: Key | None
+    consumed_until_s: int
+
+    @property
+    def currency(self) -> str:
+        """The one currency of the order."""
+        return self.opens[1] if self.opens else self.legs[0].currency
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the book says about an order, at one moment."""
+
+    known: Item | None
+    heads: Mapping[str, Head]
+    standing: Item | None
+    consumed: bool
+    """Whether the order's command or proof was used by *some* posting."""
+
+
+def read(order: Order) -> Page:
+    """Return what the book says about *order*: one consistent round trip.
+
+    Raises:
+        InfrastructureError: the store did not answer.
+    """
+    wallets = [(leg.account, leg.currency) for leg in order.legs]
+    if order.opens is not None:
+        wallets.append(order.opens)
+    single_use = [order.command_key, *([order.proof_key] if order.proof_key else [])]
+    standing = order.debited_account
+    items = dynamodb.batch_get(
+        (
+            tables.journal(),
+            tables.idempotency_key(order.principal, order.kind, order.key),
+        ),
+        *((tables.balances(), tables.head_key(*wallet)) for wallet in wallets),
+        *((tables.once(), key) for key in single_use),
+        *([(tables.standing(), tables.standing_key(standing))] if standing else []),
+    )
+    known, rest = items[0], items[1:]
+    heads = {
+        owner: Head.from_item(owner, item)
+        for (owner, _), item in zip(wallets, rest, strict=False)
+        if item is not None
+    }
+    used = rest[len(wallets) : len(wallets) + len(single_use)]
+    return Page(
+        known=known,
+        heads=heads,
+        standing=rest[-1] if standing else None,
+        consumed=any(item is not None for item in used),
+    )
+
+
+def posting(posting_id: str) -> Item | None:
+    """Return a posting.
+
+    Raises:
+        InfrastructureError: the store did not answer.
+    """
+    return dynamodb.get(tables.journal(), tables.posting_key(posting_id))
+
+
+def write(
+    order: Order,
+    *,
+    posting_id: str,
+    movements: list[Movement],
+    opened: Head | None,
+    command: str,
+    receipt: str,
+    now_s: int,
+) -> None:
+    """Post: heads, entries, posting with its evidence, idempotency, consumption; all or none.
+
+    Raises:
+        ConditionFailedError: the book has moved, the key or the evidence is used, or the
+            standing no longer allows it; ``read`` tells which.
+        InfrastructureError: it is not known whether it was posted; ``read`` tells.
+    """
+    statements = [
+        *_standing(order),
+        *([_insert(tables.balances(), opened.to_item())] if opened else []),
+        *(_move(movement) for movement in movements),
+        *(_insert(tables.journal(), _entry(movement, order, now_s)) for movement in movements),
+        _insert(
+            tables.journal(),
+            {
+                **tables.posting_key(posting_id),
+                "kind": order.kind,
+                "principal": order.principal,
+                "legs": [leg.model_dump() for leg in order.legs],
+                "meaning": order.meaning,
+                "command": command,
+                "receipt": receipt,
+                "at": now_s,
+            },
+        ),
+        _insert(
+            tables.journal(),
+            {
+                **tables.idempotency_key(order.principal, order.kind, order.key),
+                "meaning": order.meaning,
+                "posting": posting_id,
+            },
+        ),
+        *(
+            _insert(tables.once(), {**key, "posting": posting_id, "ttl": order.consumed_until_s})
+            for key in (order.command_key, order.proof_key)
+            if key is not None
+        ),
+    ]
+    dynamodb.execute(*statements)
+
+
+def _standing(order: Order) -> list[Statement]:
+    if order.debited_account is None:
+        return []
+    return [
+        Statement(
+            f'EXISTS(SELECT * FROM "{tables.standing()}"'  # noqa: S608 a table's name, ours
+            ' WHERE "pk" = ? AND "status" = ? AND "epoch" = ?)',
+            (order.debited_account, ACTIVE, order.epoch),
+        )
+    ]
+
+
+def _move(movement: Movement) -> Statement:
+    if movement.is_new:
+        return _insert(tables.balances(), movement.after.to_item())
+    minor = movement.entry.minor
+    return Statement(
+        f'UPDATE "{tables.balances()}"'  # noqa: S608 a table's name, ours
+        ' SET "balance" = "balance" + ? SET "version" = ? SET "chain" = ?'
+        ' WHERE "pk" = ? AND "sk" = ? AND "version" = ? AND "balance" >= ?',
+        (
+            minor,
+            movement.after.version,
+            movement.after.chain,
+            *tables.head_key(movement.before.owner, movement.before.currency).values(),
+            movement.before.version,
+            movement.floor_minor - minor,
+        ),
+    )
+
+
+def _entry(movement: Movement, order: Order, now_s: int) -> dict[str, Any]:
+    entry = movement.entry
+    others = sorted({leg.account for leg in order.legs} - {entry.owner})
+    return {
+        "pk": tables.entries_pk(entry.owner, entry.currency),
+        "sk": tables.entry_sk(entry.number),
+        "posting": entry.posting,
+        "kind": order.kind,
+        "minor": entry.minor,
+        "balance": entry.balance,
+        "previous": entry.previous,
+        "hash": entry.hash,
+        "counterparty": others[0],
+        "at": now_s,
+    }
+
+
+def _insert(table: str, item: Mapping[str, Any]) -> Statement:
+    names = ", ".join(f"'{name}': ?" for name in item)
+    return Statement(f'INSERT INTO "{table}" VALUE {{{names}}}', tuple(item.values()))

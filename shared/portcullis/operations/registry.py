@@ -1,0 +1,81 @@
+"""Registration of partners: the one writer of the ledger's registry."""
+
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from portcullis.amounts import Amount, Currency
+from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import ConditionFailedError, Put
+from portcullis.errors import ConflictError, InvalidError
+from portcullis.evidence.errors import EvidenceError
+from portcullis.evidence.keys import PublicKey
+from portcullis.evidence.partners import Partner, PartnerId, RoleName
+from portcullis.schema import Strict
+from portcullis.settings import setting
+
+
+class PartnerKnownError(ConflictError):
+    """The partner is registered with another key, role or floor."""
+
+    code = "partner-known"
+    title = "This partner is registered otherwise. A registration is not changed by repeating it."
+
+
+class PartnerKeyRefusedError(InvalidError):
+    """The key is not a public P-256 JWK."""
+
+    code = "partner-key-refused"
+    title = "The key must be a public P-256 JWK without private members."
+
+
+class Registration(Strict):
+    """A partner to be registered. *floor* is how much its house may owe, per currency."""
+
+    partner: PartnerId
+    role: RoleName
+    key: dict[str, str]
+    floor: dict[Currency, str]
+
+    def to_partner(self) -> Partner:
+        """Return the partner to store.
+
+        Raises:
+            PartnerKeyRefusedError: its key is not one to trust.
+        """
+        try:
+            jwk = PublicKey.from_jwk(self.key).to_jwk()
+        except EvidenceError as error:
+            raise PartnerKeyRefusedError from error
+        return Partner(
+            partner=self.partner, role=self.role, jwk=jwk, floor_minor=self._floor_minor()
+        )
+
+    def _floor_minor(self) -> dict[Currency, int]:
+        return {
+            currency: -Amount(amount=text, currency=currency).minor
+            for currency, text in self.floor.items()
+        }
+
+    @model_validator(mode="after")
+    def _floor_fits_its_currency(self) -> Self:
+        self._floor_minor()
+        return self
+
+
+def register(registration: Registration) -> dict[str, Any]:
+    """Register a partner; registering the same one again changes nothing.
+
+    Raises:
+        PartnerKeyRefusedError: its key is not one to trust.
+        PartnerKnownError: it is registered otherwise.
+        InfrastructureError: the registry did not answer.
+    """
+    partner = registration.to_partner()
+    item = {"pk": f"PARTNER#{partner.partner}", **partner.model_dump()}
+    try:
+        dynamodb.put(Put(setting("REGISTRY_TABLE"), item))
+    except ConditionFailedError as failure:
+        if failure.reasons[0].item != item:
+            raise PartnerKnownError from None
+    return {"partner": partner.partner, "kid": PublicKey.from_jwk(partner.jwk).thumbprint}
