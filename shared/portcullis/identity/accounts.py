@@ -64,7 +64,7 @@ def _create(
     account: str, passkey: Passkey, challenge: challenges.Challenge, *, proof: Proof, now_s: int
 ) -> None:
     attempt = entropy.new_id()
-    standing = Standing(account=account, status=ACTIVE, epoch=FIRST_EPOCH, event_seq=1)
+    standing = Standing(account=account, status=ACTIVE, epoch=FIRST_EPOCH)
     try:
         dynamodb.transact(
             challenges.use(challenge, attempt=attempt, now_s=now_s),
@@ -72,7 +72,7 @@ def _create(
             Put(tables.identity(), {**credentials.to_item(account, passkey), "created_at": now_s}),
             Put(tables.identity(), {**tables.account_key(account), "opened_at": now_s}),
             Put(tables.standing(), standing.to_item()),
-            outbox.event(account, number=1, kind="account-opened", at_s=now_s),
+            *outbox.opened(account, kind="account-opened", at_s=now_s),
         )
     except ConditionFailedError as failure:
         challenge_use, proof_use, credential, *_ = failure.reasons

@@ -5,9 +5,8 @@ from typing import Literal
 
 from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, StoreError, Update
+from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Update
 from portcullis.identity import outbox, sessions, tables
-from portcullis.identity.standing import Standing
 
 ROUNDS_MAX = 8
 PAUSE_S = 0.02
@@ -22,9 +21,7 @@ def end(sid: str, account: str, *, reason: Reason, now_s: int) -> None:
         InfrastructureError: it is not known whether the session ended.
     """
     for attempt in range(ROUNDS_MAX):
-        item = dynamodb.get(tables.standing(), tables.standing_key(account))
-        if item is None:
-            raise StoreError("no standing")
+        head = dynamodb.get(tables.identity(), tables.outbox_key(account))
         try:
             dynamodb.transact(
                 Update(
@@ -40,7 +37,8 @@ def end(sid: str, account: str, *, reason: Reason, now_s: int) -> None:
                     },
                 ),
                 *outbox.numbered(
-                    Standing.from_item(item),
+                    account,
+                    after=outbox.last(head),
                     kind="session-ended",
                     at_s=now_s,
                     sid=sid,

@@ -1,47 +1,54 @@
 """The outbox: every security-relevant change writes its event in the same transaction.
 
-Events are numbered by the account's standing, so they have an order and a gap can be found.
+Events of one account are numbered without a gap, so they have an order and a missing one is
+noticed. The number is kept beside the events and not in the standing, so that a role which only
+reports a sign-in needs no write on anybody's standing (docs/decisions/0005).
 """
 
-from portcullis.aws.dynamodb import Put, Update, Value
+from portcullis.aws.dynamodb import Item, Put, Update, Value
 from portcullis.identity import tables
-from portcullis.identity.standing import Standing
 
 KEPT_S = 35 * 86_400
+FIRST = 1
 
 
-def event(account: str, *, number: int, kind: str, at_s: int, **facts: Value) -> Put:
-    """Return the write of event *number* of an account. *facts* hold ids, never PII."""
+def opened(account: str, *, kind: str, at_s: int) -> tuple[Put, Put]:
+    """Return the writes that open an account's outbox with its first event."""
+    head = Put(tables.identity(), {**tables.outbox_key(account), "last": FIRST})
+    return head, _event(account, number=FIRST, kind=kind, at_s=at_s, facts={})
+
+
+def last(head: Item | None) -> int:
+    """Return the number of the last event, given the stored head of the outbox."""
+    return int(head["last"]) if head else 0
+
+
+def numbered(
+    account: str, *, after: int, kind: str, at_s: int, **facts: Value
+) -> tuple[Update, Put]:
+    """Return the writes of the event that follows number *after*.
+
+    They fail if another event took the number. *facts* hold ids, never PII.
+    """
+    number = after + 1
+    take = Update(
+        tables.identity(),
+        tables.outbox_key(account),
+        change="SET #last = :number",
+        condition="#last = :after",
+        values={":number": number, ":after": after},
+    )
+    return take, _event(account, number=number, kind=kind, at_s=at_s, facts=facts)
+
+
+def _event(account: str, *, number: int, kind: str, at_s: int, facts: dict[str, Value]) -> Put:
     return Put(
         tables.identity(),
         {
-            "pk": f"EVENT#{account}",
-            "sk": f"{number:012d}",
+            **tables.event_key(account, number),
             "kind": kind,
             "at": at_s,
             "ttl": at_s + KEPT_S,
             **facts,
         },
     )
-
-
-def numbered(seen: Standing, *, kind: str, at_s: int, **facts: Value) -> tuple[Update, Put]:
-    """Return the writes that give an account its next event and that event its number.
-
-    They fail if another event took the number, if the epoch moved, or if the account is no
-    longer in the status that was seen.
-    """
-    number = seen.event_seq + 1
-    take = Update(
-        tables.standing(),
-        tables.standing_key(seen.account),
-        change="SET #event_seq = :next",
-        condition="#event_seq = :seen AND #epoch = :epoch AND #status = :status",
-        values={
-            ":next": number,
-            ":seen": seen.event_seq,
-            ":epoch": seen.epoch,
-            ":status": seen.status,
-        },
-    )
-    return take, event(seen.account, number=number, kind=kind, at_s=at_s, **facts)

@@ -22,7 +22,7 @@ from portcullis.identity.challenges import Challenge
 from portcullis.identity.families import Handle
 from portcullis.identity.passkeys import Assertion, Passkey
 from portcullis.identity.sessions import LIVE, Session
-from portcullis.identity.standing import AccountRestrictedError, Standing
+from portcullis.identity.standing import AccountRestrictedError, Standing, unchanged
 from portcullis.identity.tokens import Tokens
 
 PHISHING_RESISTANT = "phr"
@@ -67,10 +67,11 @@ def sign_in(assertion: Assertion, *, proof: Proof, now_s: int) -> Tokens:
         raise SignInRefusedError
     account = entropy.id_from_bytes(handle)
     for _ in range(NUMBERING_ROUNDS_MAX):
-        challenge_item, credential, standing_item = dynamodb.batch_get(
+        challenge_item, credential, standing_item, outbox_head = dynamodb.batch_get(
             (tables.once(), tables.challenge_key(value)),
             (tables.identity(), tables.credential_key(assertion.credential_id)),
             (tables.standing(), tables.standing_key(account)),
+            (tables.identity(), tables.outbox_key(account)),
         )
         challenge = challenges.accept(
             challenge_item, value, ceremony="sign-in", proof=proof, now_s=now_s
@@ -84,7 +85,14 @@ def sign_in(assertion: Assertion, *, proof: Proof, now_s: int) -> Tokens:
         if not seen.is_active:
             raise AccountRestrictedError
         started = _start(
-            Handle.new(handle), seen, passkey, asserted, challenge, proof=proof, now_s=now_s
+            Handle.new(handle),
+            seen,
+            passkey,
+            asserted,
+            challenge,
+            last_event=outbox.last(outbox_head),
+            proof=proof,
+            now_s=now_s,
         )
         if started is not None:
             return started
@@ -98,6 +106,7 @@ def _start(
     asserted: Passkey,
     challenge: Challenge,
     *,
+    last_event: int,
     proof: Proof,
     now_s: int,
 ) -> Tokens | None:
@@ -130,7 +139,10 @@ def _start(
             challenges.use(challenge, attempt=attempt, now_s=now_s),
             _count(before, asserted, now_s=now_s),
             Put(tables.identity(), session.to_item()),
-            *outbox.numbered(seen, kind="session-started", at_s=now_s, sid=session.sid),
+            unchanged(seen.account, epoch=seen.epoch),
+            *outbox.numbered(
+                seen.account, after=last_event, kind="session-started", at_s=now_s, sid=session.sid
+            ),
         )
     except ConditionFailedError as failure:
         if once.is_own(failure.reasons[0], attempt):

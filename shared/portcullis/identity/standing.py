@@ -23,22 +23,16 @@ class AccountRestrictedError(ForbiddenError):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One account's standing. ``event_seq`` numbers its outbox."""
+    """One account's standing."""
 
     account: str
     status: str
     epoch: int
-    event_seq: int
 
     @classmethod
     def from_item(cls, item: Item) -> "Standing":
         """Return the standing in a stored item."""
-        return cls(
-            account=item["pk"],
-            status=item["status"],
-            epoch=item["epoch"],
-            event_seq=item["event_seq"],
-        )
+        return cls(account=item["pk"], status=item["status"], epoch=item["epoch"])
 
     def to_item(self) -> dict[str, Any]:
         """Return the item to store."""
@@ -46,7 +40,6 @@ class Standing:
             **tables.standing_key(self.account),
             "status": self.status,
             "epoch": self.epoch,
-            "event_seq": self.event_seq,
         }
 
     @property

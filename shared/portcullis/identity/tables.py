@@ -47,6 +47,16 @@ def sightings_key(sid: str) -> Key:
     return {"pk": f"SIGHTINGS#{sid}", "sk": "SIGHTINGS"}
 
 
+def outbox_key(account: str) -> Key:
+    """Return the key of the head of an account's outbox."""
+    return {"pk": f"OUTBOX#{account}", "sk": "HEAD"}
+
+
+def event_key(account: str, number: int) -> Key:
+    """Return the key of one event, so that text order is the order of events."""
+    return {"pk": f"EVENT#{account}", "sk": f"{number:012d}"}
+
+
 def standing_key(account: str) -> Key:
     """Return the key of an account's standing."""
     return {"pk": account}
