@@ -1,0 +1,67 @@
+# Two commands: `make run` and `make test`. Neither needs Docker, an AWS account or root.
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+# Bytecode beside the sources would be built into the layer, and change what SAM's cache sees.
+export PYTHONDONTWRITEBYTECODE := 1
+
+python := .venv/bin/python
+stack := $(python) -m infra.local.stack
+compile := .venv/bin/uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+.PHONY: help env build run stop status logs clean demo events test check lock
+
+help: ## What there is
+	@echo "Portcullis. Needs Linux and Python 3.13; everything else it fetches."
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Run two stacks: make run STACK=other PUBLIC_PORT=9080 INTERNAL_PORT=9081 AWS_PORT=5702"
+
+env: ## Make .venv from the lock, if it is not made yet (PYTHON=/path/to/python3.13)
+	@PYTHON="$(PYTHON)" infra/environment.sh
+
+build: env ## Build what is deployed into .aws-sam/build
+	@$(python) -m infra.build
+
+run: env ## Run the stack here, until Ctrl-C (DETACH=1: return when it is ready)
+	@$(stack) run $(if $(DETACH),--detach)
+
+stop: env ## Stop the stack; its state is kept
+	@$(stack) stop
+
+status: env ## Whether the stack runs, where, since when, which release
+	@$(stack) status
+
+logs: env ## Follow the logs of the stack and of its functions
+	@$(stack) logs
+
+clean: env ## Stop the stack and remove its state and every build
+	@$(stack) clean
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+demo: env ## Open two accounts on the running stack and move money between them
+	@$(python) -m tests.support.demo
+
+events: env ## Write events/ anew from the running stack
+	@$(python) -m tests.support.events
+
+test: env ## Every test that needs no browser and no root (ARGS=..., e.g. ARGS="-k wallet")
+	@$(python) -m pytest -n 2 --dist loadgroup --durations 15 \
+		--ignore tests/browser --ignore tests/benchmarks $(ARGS)
+
+check: env ## Format, lint, types, import contracts, templates
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	$(python) -m mypy
+	.venv/bin/lint-imports
+	.venv/bin/cfn-lint template.yaml infra/*.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(python) -m samcli validate --lint
+	$(python) -m pytest tests/template
+
+lock: env ## Write the three locks anew from pyproject.toml (UPGRADE=1: newest versions)
+	@$(compile) --python-platform aarch64-manylinux_2_34 -o shared/requirements.txt >/dev/null
+	@$(compile) --python-platform aarch64-manylinux_2_34 --extra passkeys \
+		-o infra/layers/passkeys/requirements.txt >/dev/null
+	@$(compile) --group dev --all-extras -c shared/requirements.txt \
+		-o requirements-dev.txt >/dev/null

@@ -1,0 +1,1 @@
+"""What builds, deploys and runs Portcullis: nothing here is shipped."""
