@@ -8,7 +8,7 @@ from pathlib import Path
 TICK_S = 5
 """A dot is printed this often while a step runs."""
 STEP_S_MAX = 900
-OUTPUT_LINES_SHOWN = 40
+OUTPUT_LINES_SHOWN = 20
 
 
 class StepFailedError(Exception):

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -122,7 +123,11 @@ def _emulator(*, name: str, ports: Ports, home: Path) -> Emulator:
         require_free(ports)
         return process.spawn(name=name, ports=ports, home=home)
     if running.ports != ports:
-        raise StackError(f"{name} is running on other ports, {running.ports}: make stop first")
+        other = running.ports
+        raise StackError(
+            f"{name} is running on other ports ({other.public}, {other.internal}, {other.aws}): "
+            "make stop first, or choose another STACK"
+        )
     print(f"{name} is already running (pid {running.pid}): deploying onto it")
     process.await_ready(running)
     return running
@@ -154,7 +159,8 @@ def _bring_up(*, name: str, emulator: Emulator, project: Path) -> Stack:
 
 def run(name: str, *, detach: bool) -> None:
     """Start the stack and, unless detached, stay until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     running = start(name=name, ports=chosen_ports(os.environ), home=home_of(name))
     stack = running.stack
     print(
@@ -228,6 +234,8 @@ def clean(name: str) -> None:
     stop(name)
     for folder in (home_of(name), ROOT / ".aws-sam"):
         shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # Another stack's folder is still there, or nothing was.
+        home_of(name).parent.rmdir()
     print(f"Removed {home_of(name)} and {ROOT / '.aws-sam'}")
 
 

@@ -159,7 +159,7 @@ class Sandbox:
             "AWS_LAMBDA_FUNCTION_NAME": config["FunctionName"],
             "AWS_LAMBDA_FUNCTION_VERSION": config.get("Version", "$LATEST"),
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{config['FunctionName']}",
+            "AWS_LAMBDA_LOG_GROUP_NAME": self._log_group(),
             "AWS_LAMBDA_LOG_STREAM_NAME": uuid.uuid4().hex,
             "AWS_REGION": region,
             "LAMBDA_RUNTIME_DIR": "/var/runtime",
@@ -170,6 +170,11 @@ class Sandbox:
             "_HANDLER": config["Handler"],
             **lambda_runtime.execution_credentials(config),
         }
+
+    def _log_group(self) -> str:
+        usual = f"/aws/lambda/{self.config['FunctionName']}"
+        chosen: str = self.config.get("LoggingConfig", {}).get("LogGroup", usual)
+        return chosen
 
     def _layers(self) -> list[Any]:
         layers: list[Any] = self.config.get("Layers", [])
