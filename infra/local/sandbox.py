@@ -13,6 +13,7 @@ from infra.local.aws import client
 PARTNER = "sandbox"
 FLOOR = {"EUR": "1000000.00"}
 """How far the partner's own account may go below zero: what it can deposit in all."""
+CURVE = ec.SECP256R1()
 COORDINATE_BYTES = 32
 
 
@@ -24,7 +25,7 @@ def partner_key(home: Path) -> Path:
     """Return the partner's private key (P-256, PEM, readable by its owner only), made once."""
     path = home / "partner.pem"
     if not path.exists():
-        pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        pem = ec.generate_private_key(CURVE).private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
@@ -63,10 +64,14 @@ def register_partner(*, name: str, endpoint: str, key: Path) -> None:
 
 
 def public_jwk(key: Path) -> dict[str, str]:
-    """Return the public half of a PEM key as a JWK (RFC 7518 section 6.2.1)."""
+    """Return the public half of a PEM key as a JWK (RFC 7518 section 6.2.1).
+
+    Raises:
+        SandboxError: it is no P-256 key.
+    """
     private = serialization.load_pem_private_key(key.read_bytes(), password=None)
-    if not isinstance(private, ec.EllipticCurvePrivateKey):
-        raise SandboxError(f"{key} holds no elliptic curve key: remove it")
+    if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.name != CURVE.name:
+        raise SandboxError(f"{key} holds no P-256 key: remove it")
     numbers = private.public_key().public_numbers()
     return {
         "kty": "EC",

@@ -1,11 +1,16 @@
-"""Amazon DynamoDB Local for the contract tests: one a process, new tables for each test."""
+"""Amazon DynamoDB Local and a key service: the product runs on them as it is, by its settings."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support import dynamodb_local
-from tests.support.tables import Tables, created
+from portcullis.aws import clients, kms, secret
+from tests.support import dynamodb_local, key_service
+from tests.support.key_service import KeyService
+from tests.support.tables import REGION, Tables, created
+
+PUBLIC_ORIGIN = "https://api.example.test"
+INTERNAL_ORIGIN = "https://internal.example.test"
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +30,55 @@ def tables(dynamodb_endpoint: str) -> Iterator[Tables]:
     """The product's tables, empty, for one test alone."""
     with created(dynamodb_endpoint) as fresh:
         yield fresh
+
+
+@pytest.fixture
+def keys() -> Iterator[KeyService]:
+    """A key service for one test alone."""
+    with key_service.running() as service:
+        yield service
+
+
+@pytest.fixture
+def product(
+    tables: Tables, keys: KeyService, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Tables, KeyService]]:
+    """The product, set up by its environment alone to use this test's tables and keys."""
+    settings = {
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ENDPOINT_URL_DYNAMODB": tables.endpoint,
+        "AWS_ENDPOINT_URL_KMS": keys.endpoint,
+        "PUBLIC_ORIGIN": PUBLIC_ORIGIN,
+        "INTERNAL_ORIGIN": INTERNAL_ORIGIN,
+        "IDENTITY_TABLE": tables.identity,
+        "STANDING_TABLE": tables.standing,
+        "ONCE_TABLE": tables.once,
+        "BALANCES_TABLE": tables.balances,
+        "JOURNAL_TABLE": tables.journal,
+        "LEDGER_ONCE_TABLE": tables.ledger_once,
+        "REGISTRY_TABLE": tables.registry,
+        "ACCESS_TOKEN_KEYS": "access-token",
+        "IDENTITY_DATA_KEY": "identity-data",
+        "COMMAND_KEY": "command",
+        "RECEIPT_KEY": "receipt",
+        "LEDGER_DATA_KEY": "ledger-data",
+        "MONEY_ROLES": "money-open-wallet,money-order-transfer",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    _forget()
+    yield tables, keys
+    for service in ("dynamodb", "kms"):
+        clients.client(service).close()
+    _forget()
+
+
+def _forget() -> None:
+    """Make this process a fresh execution environment: nothing cached."""
+    clients._session.cache_clear()
+    clients._client.cache_clear()
+    secret.secret.cache_clear()
+    kms._public_key.cache_clear()

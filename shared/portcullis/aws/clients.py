@@ -5,6 +5,7 @@ that must happen once carries an attempt id, so an SDK retry of a committed writ
 """
 
 import functools
+import threading
 from typing import Any, Literal
 
 import botocore.session
@@ -16,15 +17,26 @@ CONNECT_TIMEOUT_S = 1.0
 READ_TIMEOUT_S = 1.5
 ATTEMPTS_MAX = 2
 
+type Service = Literal["dynamodb", "kms"]
+
 
 @functools.cache
 def _session() -> botocore.session.Session:
     return botocore.session.get_session()
 
 
-@functools.cache
-def client(service: Literal["dynamodb", "kms"]) -> Any:
+_making = threading.Lock()
+"""botocore's clients are safe among threads, but making one is not."""
+
+
+def client(service: Service) -> Any:
     """Return the client of *service* (botocore's, which has no static type)."""
+    with _making:
+        return _client(service)
+
+
+@functools.cache
+def _client(service: Service) -> Any:
     return _session().create_client(
         service,
         config=Config(

@@ -1,0 +1,85 @@
+"""The emulator's process: never mistaken for another, never in this environment."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from infra.local import process, stack
+from infra.local.ports import free_ports
+from infra.local.process import EmulatorError
+from infra.local.stack import StackError
+
+
+def test_a_process_number_alone_proves_nothing(tmp_path: Path) -> None:
+    """A stale pid file that now names some other process is not taken for the stack."""
+    (tmp_path / "emulator.pid").write_text(f"{os.getpid()}\n")
+    assert process.find(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", ["", "not a number", "999999999"])
+def test_a_broken_pid_file_is_no_stack(tmp_path: Path, content: str) -> None:
+    """What names no process is answered by 'not running'."""
+    (tmp_path / "emulator.pid").write_text(content)
+    assert process.find(tmp_path) is None
+
+
+def test_an_emulator_is_found_again_and_stopped(tmp_path: Path) -> None:
+    """Another process finds it by its folder, with its ports, and leaves nothing running."""
+    ports = free_ports()
+    started = process.spawn(name="found", ports=ports, home=tmp_path)
+    found = process.find(tmp_path)
+    assert found is not None
+    assert (found.pid, found.ports) == (started.pid, ports)
+    assert process.find(tmp_path / "elsewhere") is None
+
+    started.stop()
+
+    assert process.find(tmp_path) is None
+    assert not Path(f"/proc/{started.pid}").exists()
+    assert not (tmp_path / "tmp").exists()
+
+
+def test_the_emulator_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of the caller's environment reaches neither the emulator nor, so, any handler."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-real-secret")
+    started = process.spawn(name="bare", ports=free_ports(), home=tmp_path)
+    try:
+        environment = Path(f"/proc/{started.pid}/environ").read_bytes()
+    finally:
+        started.stop()
+    assert b"a-real-secret" not in environment
+
+
+def test_an_emulator_that_does_not_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message holds what the process itself said, and its log's place."""
+    monkeypatch.setattr(process, "MODULE", "infra.local.no_such_module")
+    with pytest.raises(EmulatorError, match="no_such_module") as refused:
+        process.spawn(name="broken", ports=free_ports(), home=tmp_path)
+    assert str(tmp_path / "emulator.log") in str(refused.value)
+    assert process.find(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["Upper", "9lives", "../up", "a" * 25, "under_score"])
+def test_a_name_that_aws_would_refuse_is_refused_first(name: str) -> None:
+    """A stack's name begins those of its roles and functions, and is a folder's name."""
+    with pytest.raises(StackError, match="STACK"):
+        stack.chosen_name({"STACK": name})
+
+
+def test_a_stack_that_was_never_deployed_is_a_sentence(tmp_path: Path) -> None:
+    """Asking about a stack that is not there says how to have one."""
+    with pytest.raises(StackError, match="make run"):
+        stack.Stack.read(tmp_path)
+
+
+def test_a_failed_start_leaves_no_emulator(tmp_path: Path) -> None:
+    """If the sources do not build, the emulator that was started for them is stopped."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "samconfig.toml").write_text("version = 0.1\n")
+    with pytest.raises(StackError, match=r"samconfig\.toml"):
+        stack.start(name="broken", ports=free_ports(), home=tmp_path / "home", project=project)
+    assert process.find(tmp_path / "home") is None
