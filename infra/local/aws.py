@@ -11,7 +11,7 @@ ROOT_KEY = "test"
 """The emulator takes this key id as its account's root: no policy applies to it."""
 
 
-def client(service: str, *, endpoint: str) -> Any:  # noqa: ANN401 - botocore makes its methods at run time
+def client(service: str, *, endpoint: str) -> Any:
     """Return a client for one of the emulator's services."""
     return Session().create_client(
         service,

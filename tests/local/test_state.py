@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.emulators import ROOT_KEYS, TEMPLATE, Api, client, deploy, free_port, our_process
+from tests.local.emulators import (
+    POLL_SECONDS,
+    ROOT_KEYS,
+    TEMPLATE,
+    Api,
+    client,
+    deploy,
+    free_port,
+    our_process,
+)
 
 # One quiet second brings a save; the rest is the save itself on a slow machine.
 SAVED_SECONDS = 3
@@ -57,3 +66,25 @@ def test_quiet_moment_is_enough(tmp_path: Path) -> None:
         kept = client(ports[0], "ssm", ROOT_KEYS).get_parameter(Name="kept")
         assert kept["Parameter"]["Value"] == "kept"
         client(ports[0], "s3", ROOT_KEYS).head_bucket(Bucket="kept")
+
+
+def test_no_sandbox_outlives_the_emulator(tmp_path: Path) -> None:
+    """A killed emulator leaves no function's process behind."""
+    ports = free_port(), free_port(), free_port()
+    with our_process(tmp_path, *ports) as running:
+        deploy(ports[0], TEMPLATE.read_text())
+        pid = Api(ports[1]).send("GET", "/echo").json()["pid"]
+        running.kill()
+        running.wait(15)
+        deadline = time.monotonic() + SAVED_SECONDS
+        while _is_running(pid) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        assert not _is_running(pid)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

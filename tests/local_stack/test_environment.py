@@ -12,6 +12,7 @@ def find(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["/bin/sh", str(SCRIPT), "python"],
         env={"PATH": str(path), "HOME": str(path), **environment},
+        check=False,
         capture_output=True,
         text=True,
     )

@@ -39,7 +39,7 @@ def test_the_usual_ports_stand_where_none_is_chosen() -> None:
     )
 
 
-@pytest.mark.parametrize("value", ["http", "0", "65536", "-1", "8080.0", "８０"])
+@pytest.mark.parametrize("value", ["http", "0", "65536", "-1", "8080.0", "\uff18\uff10"])
 def test_what_is_no_port_is_refused(value: str) -> None:
     """A value that is not 1 to 65535 is refused, with the name of its variable."""
     with pytest.raises(PortError, match="AWS_PORT"):

@@ -15,7 +15,7 @@ from http.client import HTTPException
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.support import http, jws
+from tests.support import http, iam, jws
 from tests.support.authenticator import CeremonyRefusedError
 from tests.support.client import Client
 from tests.support.dpop import digest
@@ -279,11 +279,12 @@ def reader_signs_a_command(cast: Cast) -> str:
     """A reader's role of the money zone at the command key."""
     stack = cast.stack
     reader = Role(stack, f"{stack.name}-money-list-wallets")
-    key = f"alias/{stack.name}/command"
+    alias = f"alias/{stack.name}/command"
+    key = iam.aws(stack.endpoint, iam.ROOT, "kms", "describe_key", KeyId=alias)
     try:
         reader.aws(
             *("kms", "sign"),
-            KeyId=key,
+            KeyId=key["KeyMetadata"]["Arn"],
             Message=bytes(32),
             MessageType="DIGEST",
             SigningAlgorithm="ECDSA_SHA_256",

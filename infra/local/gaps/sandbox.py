@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -234,8 +235,10 @@ def close() -> None:
     require(lambda_svc, "_resolve_layer_zip")
     Sandbox.home = Path(os.environ["STATE_DIR"]).parent / "sandbox"
     Sandbox.endpoint = f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}"
-    if not (Sandbox.home / "python").is_dir():
-        venv.EnvBuilder(with_pip=False, symlinks=True).create(Sandbox.home / "python")
+    if not (Sandbox.home / "python" / "bin" / "python").exists():
+        venv.EnvBuilder(clear=True, symlinks=True).create(Sandbox.home / "python")
+    # What earlier deployments unzipped would only grow.
+    shutil.rmtree(Sandbox.home / "code", ignore_errors=True)
 
     def worker_class_for(config: dict[str, Any]) -> type[Sandbox]:
         if config.get("Runtime") != RUNTIME:

@@ -1,0 +1,44 @@
+"""The product behind a proxy, and people who use it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from portcullis.aws import clients
+from tests.contract.identity.people import Family, Person
+from tests.support import faults
+from tests.support.faults import Proxy
+from tests.support.key_service import KeyService
+from tests.support.tables import Tables
+
+type Product = tuple[Tables, KeyService]
+
+
+@pytest.fixture
+def proxy(product: Product, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """The way to the tables from now on: it counts, and injects faults."""
+    with faults.running(product[0].endpoint) as way:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", way.endpoint)
+        _reconnect()
+        yield way
+        _reconnect()
+
+
+@pytest.fixture
+def person(product: Product) -> Person:
+    """Somebody who has opened an account through the product."""
+    assert product
+    return Person.with_account()
+
+
+@pytest.fixture
+def family(person: Person) -> Family:
+    """A session that this person has started through the product, and its refresh family."""
+    return person.sign_in()
+
+
+def _reconnect() -> None:
+    """Let the product make its client of the tables anew."""
+    clients.client("dynamodb").close()
+    clients._session.cache_clear()
+    clients._client.cache_clear()

@@ -1,0 +1,9 @@
+"""The story that `make demo` tells is a test."""
+
+from tests.support.demo import ACTS, Cast, tell
+from tests.support.stack import Stack
+
+
+def test_every_step_of_the_demo_goes_as_promised(stack: Stack) -> None:
+    """The whole story holds against the deployed stack."""
+    assert tell(ACTS, Cast.strangers(stack)) == 0
