@@ -5,6 +5,9 @@ MAKEFLAGS += --no-print-directory
 
 # Bytecode beside the sources would be built into the layer, and change what SAM's cache sees.
 export PYTHONDONTWRITEBYTECODE := 1
+# SAM tells nobody, and writes nothing into a person's home.
+export SAM_CLI_TELEMETRY := 0
+export __SAM_CLI_APP_DIR := $(CURDIR)/.aws-sam/home
 
 python := .venv/bin/python
 stack := $(python) -m infra.local.stack
@@ -56,7 +59,7 @@ check: env ## Format, lint, types, import contracts, templates
 	$(python) -m mypy
 	.venv/bin/lint-imports
 	.venv/bin/cfn-lint template.yaml infra/*.yaml
-	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(python) -m samcli validate --lint
+	AWS_DEFAULT_REGION=us-east-1 $(python) -m samcli validate --lint
 	$(python) -m pytest tests/template
 
 lock: env ## Write the three locks anew from pyproject.toml (UPGRADE=1: newest versions)

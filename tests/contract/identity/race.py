@@ -1,9 +1,9 @@
 """Threads that do something at the same moment."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from typing import Self
 
 BARRIER_TIMEOUT_S = 30.0
 
@@ -11,9 +11,17 @@ BARRIER_TIMEOUT_S = 30.0
 class Race[T]:
     """As many threads as it has lanes, started together, again and again."""
 
-    def __init__(self, pool: ThreadPoolExecutor, lanes: int) -> None:
-        self._pool = pool
+    def __init__(self, lanes: int) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=lanes)
         self._start = threading.Barrier(lanes)
+
+    def __enter__(self) -> Self:
+        """Keep the threads ready for the first race."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the threads go."""
+        self._pool.shutdown()
 
     def run(self, *deeds: Callable[[], T]) -> list[T | Exception]:
         """Do all deeds at once, one for each lane, and return what each returned or raised."""
@@ -26,13 +34,6 @@ class Race[T]:
             return deed()
         except Exception as refusal:  # noqa: BLE001 each outcome is judged by the test
             return refusal
-
-
-@contextmanager
-def of[T](lanes: int) -> Iterator[Race[T]]:
-    """Keep *lanes* threads ready for races."""
-    with ThreadPoolExecutor(max_workers=lanes) as pool:
-        yield Race(pool, lanes)
 
 
 def split[T, R: Exception](

@@ -7,10 +7,11 @@ import pytest
 from portcullis.identity import sessions
 from portcullis.identity.families import InvalidGrantError
 from portcullis.identity.tokens import Tokens
-from tests.contract.identity import race, records
+from tests.contract.identity import records
 from tests.contract.identity.people import TOKEN, Person, proof_of
+from tests.contract.identity.race import Race, split
 
-ROUNDS = 20
+ROUNDS = 100
 CROWD = 16
 
 pytestmark = pytest.mark.contract
@@ -19,12 +20,12 @@ pytestmark = pytest.mark.contract
 def test_a_crowd_ends_the_family(person: Person) -> None:
     """Of 16 at once one rotates, at most one retries for the same token, any third ends it all."""
     swept: set[str] = set()
-    with race.of[Tokens](CROWD) as crowd:
+    with Race[Tokens](CROWD) as crowd:
         for generation in range(1, ROUNDS + 1):
             family = person.session_at(generation)
             proofs = [proof_of(family.key, TOKEN) for _ in range(CROWD)]
             outcomes = crowd.run(*(functools.partial(family.refresh, proof=p) for p in proofs))
-            granted, refused = race.split(outcomes, InvalidGrantError)
+            granted, refused = split(outcomes, InvalidGrantError)
             session = family.stored
 
             assert 1 <= len(granted) <= 2
