@@ -21,6 +21,9 @@ STOP_S_MAX = 30
 POLL_S = 0.05
 REQUEST_S_MAX = 2
 
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""The emulators that this process started, and so has to collect when they end."""
+
 
 class EmulatorError(Exception):
     """The emulator did not start; its text is for the person who starts it."""
@@ -42,18 +45,25 @@ class Emulator:
     pid: int
     ports: Ports
     home: Path
-    child: subprocess.Popen[bytes] | None = None
-    """Set if this process started it."""
 
     def wait(self) -> int:
         """Return the exit status of an emulator that this process started, when it ends."""
-        return self.child.wait() if self.child else 0
+        return _children[self.pid].wait()
 
     def stop(self) -> None:
         """End it, and with it every worker; it saves its state first.
 
-        After `STOP_S_MAX` seconds it is killed, and what it had not saved is lost.
+        After `STOP_S_MAX` seconds it is killed, and what it had not saved is lost. If it has ended
+        already, nothing is signalled: its number may be another process's by now.
         """
+        if _alive(self):
+            self._end()
+        if child := _children.pop(self.pid, None):
+            child.wait()
+        _pid_file(self.home).unlink(missing_ok=True)
+        shutil.rmtree(self.home / "tmp", ignore_errors=True)
+
+    def _end(self) -> None:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_S_MAX
@@ -62,10 +72,6 @@ class Emulator:
         # A process group outlives its leader: what is left of this one are workers.
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        if self.child:
-            self.child.wait()
-        _pid_file(self.home).unlink(missing_ok=True)
-        shutil.rmtree(self.home / "tmp", ignore_errors=True)
 
 
 def spawn(*, name: str, ports: Ports, home: Path) -> Emulator:
@@ -100,8 +106,9 @@ def spawn(*, name: str, ports: Ports, home: Path) -> Emulator:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _children[child.pid] = child
     _pid_file(home).write_text(f"{child.pid}\n")
-    emulator = Emulator(pid=child.pid, ports=ports, home=home, child=child)
+    emulator = Emulator(pid=child.pid, ports=ports, home=home)
     try:
         await_ready(emulator)
     except BaseException:
@@ -167,8 +174,8 @@ def _command(pid: int) -> str:
 
 
 def _alive(emulator: Emulator) -> bool:
-    if emulator.child:
-        return emulator.child.poll() is None
+    if child := _children.get(emulator.pid):
+        return child.poll() is None
     return MODULE in _command(emulator.pid)
 
 

@@ -71,6 +71,8 @@ class Running:
 
     stack: Stack
     emulator: Emulator
+    joined: bool
+    """It was running before."""
 
     def stop(self) -> None:
         """Stop it; its state is kept."""
@@ -105,23 +107,24 @@ def start(*, name: str, ports: Ports, home: Path, project: Path = ROOT) -> Runni
     if platform.system() != "Linux":
         raise StackError("The functions' libraries are built for Linux: use Linux, WSL or a VM.")
     try:
-        emulator = _emulator(name=name, ports=ports, home=home)
+        found = _find(name=name, ports=ports, home=home)
+        emulator = found or process.spawn(name=name, ports=ports, home=home)
         try:
             stack = _bring_up(name=name, emulator=emulator, project=project)
         except BaseException:
-            if emulator.child:
+            if not found:
                 emulator.stop()
             raise
     except (PortError, EmulatorError, DeploymentError, SandboxError) as error:
         raise StackError(str(error)) from error
-    return Running(stack=stack, emulator=emulator)
+    return Running(stack=stack, emulator=emulator, joined=found is not None)
 
 
-def _emulator(*, name: str, ports: Ports, home: Path) -> Emulator:
+def _find(*, name: str, ports: Ports, home: Path) -> Emulator | None:
     running = process.find(home)
     if running is None:
         require_free(ports)
-        return process.spawn(name=name, ports=ports, home=home)
+        return None
     if running.ports != ports:
         other = running.ports
         raise StackError(
@@ -172,7 +175,7 @@ def run(name: str, *, detach: bool) -> None:
         f"          curl {stack.public_origin}/.well-known/jwks.json",
         flush=True,
     )
-    if detach or running.emulator.child is None:
+    if detach or running.joined:
         print("Stop it with: make stop", flush=True)
         return
     print("Ctrl-C stops it.", flush=True)

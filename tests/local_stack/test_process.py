@@ -1,6 +1,7 @@
 """The emulator's process: never mistaken for another, never in this environment."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,22 @@ def test_an_emulator_is_found_again_and_stopped(tmp_path: Path) -> None:
     assert (found.pid, found.ports) == (started.pid, ports)
     assert process.find(tmp_path / "elsewhere") is None
 
-    started.stop()
+    found.stop()
 
     assert process.find(tmp_path) is None
     assert not Path(f"/proc/{started.pid}").exists()
     assert not (tmp_path / "tmp").exists()
+
+
+def test_what_has_ended_is_not_signalled(tmp_path: Path) -> None:
+    """Stopping twice never reaches a process that got the same number since."""
+    started = process.spawn(name="twice", ports=free_ports(), home=tmp_path)
+    started.stop()
+    bystander = replace(started, pid=os.getpid())
+
+    bystander.stop()  # Nothing happens: this very process would have been ended.
+
+    assert process.find(tmp_path) is None
 
 
 def test_the_emulator_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
