@@ -60,8 +60,9 @@ class Emulator:
             self._end()
         if child := _children.pop(self.pid, None):
             child.wait()
-        _pid_file(self.home).unlink(missing_ok=True)
-        shutil.rmtree(self.home / "tmp", ignore_errors=True)
+        if _recorded_pid(self.home) == self.pid:  # Not a later emulator's.
+            _pid_file(self.home).unlink()
+            shutil.rmtree(self.home / "tmp", ignore_errors=True)
 
     def _end(self) -> None:
         with suppress(ProcessLookupError):
@@ -139,9 +140,8 @@ def find(home: Path) -> Emulator | None:
     A process number in a file proves nothing: it counts only if that process is an emulator with
     this folder's state.
     """
-    try:
-        pid = int(_pid_file(home).read_text())
-    except (FileNotFoundError, ValueError):
+    pid = _recorded_pid(home)
+    if pid is None:
         return None
     command = _command(pid)
     ports = re.search(r"--port (\d+) --public-port (\d+) --internal-port (\d+)", command)
@@ -163,6 +163,13 @@ def emulator_log(home: Path) -> Path:
 
 def _pid_file(home: Path) -> Path:
     return home / "emulator.pid"
+
+
+def _recorded_pid(home: Path) -> int | None:
+    try:
+        return int(_pid_file(home).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _command(pid: int) -> str:

@@ -41,6 +41,19 @@ def test_an_emulator_is_found_again_and_stopped(tmp_path: Path) -> None:
     assert not (tmp_path / "tmp").exists()
 
 
+def test_an_old_handle_leaves_a_later_emulator_alone(tmp_path: Path) -> None:
+    """Stopping what was stopped before does not stop, or forget, what was started since."""
+    ports = free_ports()
+    old = process.spawn(name="old", ports=ports, home=tmp_path)
+    old.stop()
+    new = process.spawn(name="new", ports=ports, home=tmp_path)
+    try:
+        old.stop()
+        assert process.find(tmp_path) == new
+    finally:
+        new.stop()
+
+
 def test_what_has_ended_is_not_signalled(tmp_path: Path) -> None:
     """Stopping twice never reaches a process that got the same number since."""
     started = process.spawn(name="twice", ports=free_ports(), home=tmp_path)
