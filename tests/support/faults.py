@@ -158,6 +158,32 @@ class Proxy:
             operation, "TransactionConflict", matching=matching, nth=nth, times=times
         )
 
+    def refuse(
+        self,
+        operation: str,
+        code: str,
+        *,
+        matching: Callable[[Body], bool] = anything,
+        nth: int = 1,
+        times: int = 1,
+    ) -> Fault:
+        """Answer 400 with an error's *code*. Nothing reaches the engine."""
+
+        def happen(_: Body, _forward: Callable[[], Reply]) -> Reply:
+            return 400, _error(code)
+
+        return self._add(operation, matching, nth, times, happen)
+
+    def leave_unprocessed(self, *, nth: int = 1, times: int = 1) -> Fault:
+        """Answer a `BatchGetItem` with half of it: found nothing, and left every key undone."""
+
+        def happen(body: Body, _: Callable[[], Reply]) -> Reply:
+            asked = body["RequestItems"]
+            reply = {"Responses": {table: [] for table in asked}, "UnprocessedKeys": asked}
+            return 200, json.dumps(reply).encode()
+
+        return self._add("BatchGetItem", anything, nth, times, happen)
+
     def meanwhile(
         self,
         operation: str,

@@ -85,10 +85,14 @@ class KeyService:
         raise Refusal("UnknownOperationException")
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64  # a race's first burst
+
+
 @contextmanager
 def running() -> Iterator[KeyService]:
     """Run a key service on a free loopback port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     service = KeyService(f"http://127.0.0.1:{server.server_address[1]}")
     server.RequestHandlerClass = type("Handler", (_Handler,), {"service": service})
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -104,6 +108,8 @@ def running() -> Iterator[KeyService]:
 class _Handler(BaseHTTPRequestHandler):
     service: KeyService
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body leave together, or each answer waits for a delayed ACK
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
