@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import py_compile
+import shlex
 import shutil
 import sys
 import tomllib
@@ -104,7 +105,9 @@ def configured_parameters(project: Path, config_env: str) -> dict[str, str]:
         overrides = configuration[config_env]["deploy"]["parameters"]["parameter_overrides"]
     except KeyError:
         raise BuildError(f"samconfig.toml has no parameter_overrides for {config_env}") from None
-    return dict(override.split("=", 1) for override in overrides)
+    # A list, or the one string that `sam deploy --guided` writes.
+    pairs = shlex.split(overrides) if isinstance(overrides, str) else overrides
+    return dict(override.split("=", 1) for override in pairs)
 
 
 def host_architecture() -> str:

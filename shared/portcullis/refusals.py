@@ -8,6 +8,7 @@ from portcullis.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
+    NotFoundError,
     RefusedError,
     UnprocessableError,
 )
@@ -26,6 +27,13 @@ class WalletNotOpenError(ConflictError):
 
     code = "wallet-not-open"
     title = "Both wallets must be open in this currency."
+
+
+class NoSuchWalletError(NotFoundError):
+    """The caller has no wallet of this currency."""
+
+    code = "no-such-wallet"
+    title = "There is no wallet of this currency."
 
 
 class WalletAlreadyOpenError(ConflictError):
@@ -75,6 +83,7 @@ LEDGER_REFUSALS: dict[str, type[RefusedError]] = {
     for refusal in (
         InsufficientFundsError,
         WalletNotOpenError,
+        NoSuchWalletError,
         WalletAlreadyOpenError,
         BalanceLimitError,
         SameWalletError,

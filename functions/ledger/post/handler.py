@@ -4,6 +4,7 @@ from typing import Any
 
 from portcullis import clock
 from portcullis.edge import Request, Response, endpoint
+from portcullis.edge.response import replayed_header
 from portcullis.evidence.commands import Envelope
 from portcullis.ledger import authority, orders, post
 from portcullis.ledger.answers import answer
@@ -15,4 +16,4 @@ def handler(request: Request[Any]) -> Response:
     command = authority.money_command(compact, caller_role=request.caller_role, now_s=now_s)
     order = orders.of_user(command)
     posted = post.post(order, command=compact, floor_minor=0, now_s=now_s)
-    return Response(201, answer(order, posted))
+    return Response(201, answer(order, posted), replayed_header(replayed=posted.replayed))

@@ -104,6 +104,35 @@ class Statement:
 type Write = Put | Update | Check
 
 
+def insert(table: str, item: Mapping[str, Value]) -> Statement:
+    """Return the statement that creates an item: unlike PutItem it never replaces one.
+
+    It has an IAM action of its own, ``dynamodb:PartiQLInsert``.
+    """
+    members = ", ".join(f"'{name}': ?" for name in item)
+    return Statement(f'INSERT INTO "{table}" VALUE {{{members}}}', tuple(item.values()))
+
+
+def change(
+    table: str, key: Key, values: Mapping[str, Value], *, where: str, given: Sequence[Value]
+) -> Statement:
+    """Return the statement that sets *values* of an existing item, if *where* holds.
+
+    Unlike UpdateItem it creates nothing. *where* is a constant with a ``?`` for each value given.
+    """
+    sets = " ".join(f'SET "{name}" = ?' for name in values)
+    keys = " AND ".join(f'"{name}" = ?' for name in key)
+    text = f'UPDATE "{table}" {sets} WHERE {keys} AND {where}'
+    return Statement(text, (*values.values(), *key.values(), *given))
+
+
+def demand(table: str, key: Key, *, where: str, given: Sequence[Value]) -> Statement:
+    """Return the statement that demands *where* of an item that is not changed."""
+    keys = " AND ".join(f'"{name}" = ?' for name in key)
+    text = f'EXISTS(SELECT * FROM "{table}" WHERE {keys} AND {where})'  # noqa: S608 names are ours
+    return Statement(text, (*key.values(), *given))
+
+
 def get(table: str, key: Key) -> Item | None:
     """Return an item, read consistently, or None.
 

@@ -32,6 +32,8 @@ class Reply:
     """The internal API's answer."""
 
     status: int
+    headers: Mapping[str, str]
+    """By any case of their names."""
     body: Mapping[str, Any]
 
 
@@ -65,4 +67,4 @@ def call(
         raise HopError(f"status {reply.status} without JSON") from None
     if not isinstance(members, dict):
         raise HopError(f"status {reply.status} without a JSON object")
-    return Reply(status=reply.status, body=members)
+    return Reply(status=reply.status, headers=reply.headers, body=members)

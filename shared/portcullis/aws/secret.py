@@ -7,7 +7,7 @@ The insert is PartiQL because PutItem would let any such role replace a live sec
 import functools
 
 from portcullis.aws import dynamodb, kms
-from portcullis.aws.dynamodb import ConditionFailedError, Statement, StoreError
+from portcullis.aws.dynamodb import ConditionFailedError, StoreError
 
 VERSION = 1
 
@@ -33,8 +33,7 @@ def secret(*, table: str, key_arn: str, purpose: str) -> bytes:
 
 
 def _insert_if_absent(table: str, name: str, wrapped: bytes) -> None:
-    insert = f"INSERT INTO \"{table}\" VALUE {{'pk': ?, 'wrapped': ?}}"
     try:
-        dynamodb.execute(Statement(insert, (name, wrapped)))
+        dynamodb.execute(dynamodb.insert(table, {"pk": name, "wrapped": wrapped}))
     except ConditionFailedError:
         return  # another environment was first: its secret is the zone's

@@ -17,6 +17,7 @@ from portcullis.errors import (
     UnprocessableError,
 )
 
+REPLAYED_HEADER = "Idempotent-Replayed"
 PROBLEM_PREFIX = "urn:portcullis:problem:"
 RETRY_AFTER_S = 1
 
@@ -68,7 +69,7 @@ class Response:
 
 def replayed_header(*, replayed: bool) -> dict[str, str]:
     """Return the header that tells a client that its order had been posted before."""
-    return {"Idempotent-Replayed": "true"} if replayed else {}
+    return {REPLAYED_HEADER: "true"} if replayed else {}
 
 
 def status_of(refusal: type[RefusedError]) -> int:

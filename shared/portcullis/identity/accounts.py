@@ -4,7 +4,7 @@ from typing import Any
 
 from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, Put
+from portcullis.aws.dynamodb import ConditionFailedError
 from portcullis.errors import ConflictError
 from portcullis.evidence.dpop import Proof
 from portcullis.evidence.errors import ProofReplayedError
@@ -65,21 +65,30 @@ def _create(
 ) -> None:
     attempt = entropy.new_id()
     standing = Standing(account=account, status=ACTIVE, epoch=FIRST_EPOCH)
+    credential = {**credentials.to_item(account, passkey), "created_at": now_s}
     try:
-        dynamodb.transact(
+        dynamodb.execute(
             challenges.use(challenge, attempt=attempt, now_s=now_s),
-            once.proof_use(proof, attempt=attempt),
-            Put(tables.identity(), {**credentials.to_item(account, passkey), "created_at": now_s}),
-            Put(tables.identity(), {**tables.account_key(account), "opened_at": now_s}),
-            Put(tables.standing(), standing.to_item()),
+            once.proof_insert(proof, attempt=attempt),
+            dynamodb.insert(tables.identity(), credential),
+            dynamodb.insert(tables.identity(), {**tables.account_key(account), "opened_at": now_s}),
+            dynamodb.insert(tables.standing(), standing.to_item()),
             *outbox.opened(account, kind="account-opened", at_s=now_s),
         )
-    except ConditionFailedError as failure:
-        challenge_use, proof_use, credential, *_ = failure.reasons
-        if challenge_use.item is not None and challenge_use.item.get("used_by") == attempt:
-            return
-        if proof_use.failed:
-            raise ProofReplayedError from None
-        if credential.failed:
-            raise PasskeyKnownError from None
-        raise challenges.ChallengeRefusedError from None
+    except ConditionFailedError:
+        _classify(passkey, proof=proof, attempt=attempt)
+
+
+def _classify(passkey: Passkey, *, proof: Proof, attempt: str) -> None:
+    """Return if it was this very attempt that opened the account; say why not otherwise."""
+    used, known = dynamodb.batch_get(
+        (tables.once(), tables.proof_key(proof)),
+        (tables.identity(), tables.credential_key(passkey.credential_id)),
+    )
+    if once.is_of(used, attempt):
+        return
+    if used is not None:
+        raise ProofReplayedError
+    if known is not None:
+        raise PasskeyKnownError
+    raise challenges.ChallengeRefusedError

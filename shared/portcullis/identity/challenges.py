@@ -9,7 +9,7 @@ from typing import Literal
 
 from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, Item, Put, Update
+from portcullis.aws.dynamodb import ConditionFailedError, Item, Statement
 from portcullis.errors import InvalidError
 from portcullis.evidence.dpop import Proof
 from portcullis.evidence.errors import ProofReplayedError
@@ -17,6 +17,7 @@ from portcullis.identity import once, tables
 
 LIFETIME_S = 300
 CHALLENGE_BYTES = 32
+UNUSED = ""
 
 Ceremony = Literal["open-account", "sign-in"]
 
@@ -46,9 +47,9 @@ def issue(ceremony: Ceremony, *, proof: Proof, account: str | None, now_s: int) 
     challenge = Challenge(entropy.random_bytes(CHALLENGE_BYTES), account)
     attempt = entropy.new_id()
     try:
-        dynamodb.transact(
-            once.proof_use(proof, attempt=attempt),
-            Put(
+        dynamodb.execute(
+            once.proof_insert(proof, attempt=attempt),
+            dynamodb.insert(
                 tables.once(),
                 {
                     **tables.challenge_key(challenge.value),
@@ -56,13 +57,14 @@ def issue(ceremony: Ceremony, *, proof: Proof, account: str | None, now_s: int) 
                     "jkt": proof.jkt,
                     "expires": now_s + LIFETIME_S,
                     "ttl": now_s + LIFETIME_S,
-                    "attempt": attempt,
+                    "used_by": UNUSED,
                     **({"account": account} if account else {}),
                 },
             ),
         )
-    except ConditionFailedError as failure:
-        if not once.is_own(failure.reasons[0], attempt):
+    except ConditionFailedError:
+        met = dynamodb.get(tables.once(), tables.proof_key(proof))
+        if not once.is_of(met, attempt):
             raise ProofReplayedError from None
     return challenge
 
@@ -80,18 +82,18 @@ def accept(
         or item["ceremony"] != ceremony
         or not hmac.compare_digest(item["jkt"].encode(), proof.jkt.encode())
         or now_s >= item["expires"]
-        or "used_by" in item
+        or item["used_by"] != UNUSED
     ):
         raise ChallengeRefusedError
     return Challenge(value, item.get("account"))
 
 
-def use(challenge: Challenge, *, attempt: str, now_s: int) -> Update:
+def use(challenge: Challenge, *, attempt: str, now_s: int) -> Statement:
     """Return the write that uses a challenge up, for the transaction that it permits."""
-    return Update(
+    return dynamodb.change(
         tables.once(),
         tables.challenge_key(challenge.value),
-        change="SET #used_by = :attempt",
-        condition="attribute_not_exists(#used_by) AND #expires > :now",
-        values={":attempt": attempt, ":now": now_s},
+        {"used_by": attempt},
+        where='"used_by" = ? AND "expires" > ?',
+        given=(UNUSED, now_s),
     )

@@ -5,7 +5,7 @@ from typing import Literal
 
 from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Update
+from portcullis.aws.dynamodb import ConditionFailedError, ContentionError
 from portcullis.identity import outbox, sessions, tables
 
 ROUNDS_MAX = 8
@@ -21,20 +21,20 @@ def end(sid: str, account: str, *, reason: Reason, now_s: int) -> None:
         InfrastructureError: it is not known whether the session ended.
     """
     for attempt in range(ROUNDS_MAX):
-        head = dynamodb.get(tables.identity(), tables.outbox_key(account))
+        session, head = dynamodb.batch_get(
+            (tables.identity(), tables.session_key(sid)),
+            (tables.identity(), tables.outbox_key(account)),
+        )
+        if session is None or session["status"] != sessions.LIVE:
+            return  # there is none, or it was ended: perhaps by an earlier try of this very call
         try:
-            dynamodb.transact(
-                Update(
+            dynamodb.execute(
+                dynamodb.change(
                     tables.identity(),
                     tables.session_key(sid),
-                    change="SET #status = :ended, #ended_at = :now, #end_reason = :reason",
-                    condition="#status = :live",
-                    values={
-                        ":ended": sessions.ENDED,
-                        ":live": sessions.LIVE,
-                        ":now": now_s,
-                        ":reason": reason,
-                    },
+                    {"status": sessions.ENDED, "ended_at": now_s, "end_reason": reason},
+                    where='"status" = ?',
+                    given=(sessions.LIVE,),
                 ),
                 *outbox.numbered(
                     account,
@@ -45,9 +45,7 @@ def end(sid: str, account: str, *, reason: Reason, now_s: int) -> None:
                     reason=reason,
                 ),
             )
-        except ConditionFailedError as failure:
-            if failure.reasons[0].failed:
-                return  # it was ended before, or there is none
+        except ConditionFailedError:
             time.sleep(entropy.jitter_s(PAUSE_S * 2**attempt))
         else:
             return

@@ -27,6 +27,7 @@ SECRET_BYTES = 32
 TAG_BYTES = 16
 NONCE_BYTES = 12
 GENERATION_DIGITS_MAX = 9
+PARTS = 4
 
 
 class InvalidGrantError(InvalidError):
@@ -95,20 +96,10 @@ class Keys:
         Raises:
             InvalidGrantError: it is not one of ours.
         """
-        body, _, tag = text.rpartition(".")
-        parts = body.split(".")
-        if len(text) > CHARS_MAX or len(parts) != 4 or parts[0] != PREFIX:  # noqa: PLR2004
+        token, body, tag = _parts(text)
+        if not hmac.compare_digest(tag, self._tag(body)):
             raise InvalidGrantError
-        try:
-            good = hmac.compare_digest(unb64url(tag), self._tag(body))
-            handle, secret = unb64url(parts[1]), unb64url(parts[3])
-        except (EvidenceError, UnicodeEncodeError):
-            raise InvalidGrantError from None
-        if not good or len(handle) != HANDLE_BYTES or len(secret) != SECRET_BYTES:
-            raise InvalidGrantError
-        if not parts[2].isdecimal() or len(parts[2]) > GENERATION_DIGITS_MAX:
-            raise InvalidGrantError
-        return RefreshToken(Handle(handle), int(parts[2]), secret)
+        return token
 
     def seal(self, successor: RefreshToken, *, spent: RefreshToken, context: bytes) -> bytes:
         """Return *successor* sealed to whoever presents *spent*.
@@ -137,6 +128,34 @@ class Keys:
 
     def _seal(self, spent: RefreshToken) -> AESGCM:
         return AESGCM(_derive(spent.secret, salt=self._pepper, info=b"portcullis/refresh/seal/v1"))
+
+
+def handle_in(text: str) -> Handle:
+    """Return the handle in a refresh token, its tag *not* checked.
+
+    Raises:
+        InvalidGrantError: the text has not the shape of a refresh token.
+    """
+    return _parts(text)[0].handle
+
+
+def _parts(text: str) -> tuple[RefreshToken, str, bytes]:
+    body, _, tag = text.rpartition(".")
+    parts = body.split(".")
+    if len(text) > CHARS_MAX or not text.isascii():
+        raise InvalidGrantError
+    if len(parts) != PARTS or parts[0] != PREFIX:
+        raise InvalidGrantError
+    generation = parts[2]
+    if not generation.isdecimal() or len(generation) > GENERATION_DIGITS_MAX:
+        raise InvalidGrantError
+    try:
+        handle, secret, tag_bytes = unb64url(parts[1]), unb64url(parts[3]), unb64url(tag)
+    except EvidenceError:
+        raise InvalidGrantError from None
+    if len(handle) != HANDLE_BYTES or len(secret) != SECRET_BYTES:
+        raise InvalidGrantError
+    return RefreshToken(Handle(handle), int(generation), secret), body, tag_bytes
 
 
 def _derive(secret: bytes, *, salt: bytes, info: bytes) -> bytes:

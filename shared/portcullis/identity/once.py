@@ -6,7 +6,7 @@ a committed write must not look like an attack.
 
 from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, Put
+from portcullis.aws.dynamodb import ConditionFailedError, Item, Put, Statement, Value
 from portcullis.evidence import dpop
 from portcullis.evidence.dpop import Proof
 from portcullis.evidence.errors import ProofReplayedError
@@ -15,14 +15,20 @@ from portcullis.identity import tables
 
 def proof_use(proof: Proof, *, attempt: str) -> Put:
     """Return the write that uses a proof up."""
-    return Put(
-        tables.once(),
-        {
-            **tables.proof_key(proof),
-            "attempt": attempt,
-            "ttl": proof.issued_at_s + dpop.REMEMBERED_S,
-        },
-    )
+    return Put(tables.once(), _used(proof, attempt))
+
+
+def proof_insert(proof: Proof, *, attempt: str) -> Statement:
+    """Return the same write as ``proof_use``, for a transaction of statements."""
+    return dynamodb.insert(tables.once(), _used(proof, attempt))
+
+
+def _used(proof: Proof, attempt: str) -> dict[str, Value]:
+    return {
+        **tables.proof_key(proof),
+        "attempt": attempt,
+        "ttl": proof.issued_at_s + dpop.REMEMBERED_S,
+    }
 
 
 def consume(proof: Proof) -> None:
@@ -36,10 +42,10 @@ def consume(proof: Proof) -> None:
     try:
         dynamodb.put(proof_use(proof, attempt=attempt))
     except ConditionFailedError as failure:
-        if not is_own(failure.reasons[0], attempt):
+        if not is_of(failure.reasons[0].item, attempt):
             raise ProofReplayedError from None
 
 
-def is_own(reason: dynamodb.Reason, attempt: str) -> bool:
+def is_of(item: Item | None, attempt: str) -> bool:
     """Return whether a failed single-use write met the item that this very attempt had written."""
-    return reason.item is not None and reason.item.get("attempt") == attempt
+    return item is not None and item.get("attempt") == attempt

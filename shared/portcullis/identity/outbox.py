@@ -2,19 +2,21 @@
 
 Events of one account are numbered without a gap, so they have an order and a missing one is
 noticed. The number is kept beside the events and not in the standing, so that a role which only
-reports a sign-in needs no write on anybody's standing (docs/decisions/0005).
+reports a sign-in needs no write on anybody's standing (docs/decisions/0005). Events are inserted,
+never put: the roles that write them cannot rewrite them.
 """
 
-from portcullis.aws.dynamodb import Item, Put, Update, Value
+from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import Item, Statement, Value
 from portcullis.identity import tables
 
 KEPT_S = 35 * 86_400
 FIRST = 1
 
 
-def opened(account: str, *, kind: str, at_s: int) -> tuple[Put, Put]:
+def opened(account: str, *, kind: str, at_s: int) -> tuple[Statement, Statement]:
     """Return the writes that open an account's outbox with its first event."""
-    head = Put(tables.identity(), {**tables.outbox_key(account), "last": FIRST})
+    head = dynamodb.insert(tables.identity(), {**tables.outbox_key(account), "last": FIRST})
     return head, _event(account, number=FIRST, kind=kind, at_s=at_s, facts={})
 
 
@@ -25,24 +27,26 @@ def last(head: Item | None) -> int:
 
 def numbered(
     account: str, *, after: int, kind: str, at_s: int, **facts: Value
-) -> tuple[Update, Put]:
+) -> tuple[Statement, Statement]:
     """Return the writes of the event that follows number *after*.
 
     They fail if another event took the number. *facts* hold ids, never PII.
     """
     number = after + 1
-    take = Update(
+    take = dynamodb.change(
         tables.identity(),
         tables.outbox_key(account),
-        change="SET #last = :number",
-        condition="#last = :after",
-        values={":number": number, ":after": after},
+        {"last": number},
+        where='"last" = ?',
+        given=(after,),
     )
     return take, _event(account, number=number, kind=kind, at_s=at_s, facts=facts)
 
 
-def _event(account: str, *, number: int, kind: str, at_s: int, facts: dict[str, Value]) -> Put:
-    return Put(
+def _event(
+    account: str, *, number: int, kind: str, at_s: int, facts: dict[str, Value]
+) -> Statement:
+    return dynamodb.insert(
         tables.identity(),
         {
             **tables.event_key(account, number),

@@ -53,8 +53,9 @@ def refresh(text: str, *, proof: Proof, now_s: int) -> Tokens:
             generation_seen=state.generation_seen,
             now_s=now_s,
         )
+        if token.generation < state.session.generation and use is not Use.RETRY:
+            log.alarm("refresh-token-reused", {})  # of a dead family, too: a backup has leaked
         if use is Use.REUSE:
-            log.alarm("refresh-token-reused", {})
             ending.end(
                 state.session.sid,
                 state.session.account,
@@ -174,7 +175,7 @@ def _commit(change: Update, session: Session, *checks: Check, proof: Proof, atte
         )
     except ConditionFailedError as failure:
         session_reason, proof_reason, *_ = failure.reasons
-        if once.is_own(session_reason, attempt) or once.is_own(proof_reason, attempt):
+        if once.is_of(session_reason.item, attempt) or once.is_of(proof_reason.item, attempt):
             return True
         if proof_reason.failed:
             raise ProofReplayedError from None

@@ -4,7 +4,7 @@ from typing import Any
 
 from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Put, Update
+from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Statement
 from portcullis.errors import UnauthenticatedError
 from portcullis.evidence.dpop import Proof
 from portcullis.evidence.errors import ProofReplayedError
@@ -22,7 +22,7 @@ from portcullis.identity.challenges import Challenge
 from portcullis.identity.families import Handle
 from portcullis.identity.passkeys import Assertion, Passkey
 from portcullis.identity.sessions import LIVE, Session
-from portcullis.identity.standing import AccountRestrictedError, Standing, unchanged
+from portcullis.identity.standing import AccountRestrictedError, Standing, demanded
 from portcullis.identity.tokens import Tokens
 
 PHISHING_RESISTANT = "phr"
@@ -134,36 +134,35 @@ def _start(
     )
     issued = tokens.issue(session, token, now_s=now_s)
     try:
-        dynamodb.transact(
-            once.proof_use(proof, attempt=attempt),
+        dynamodb.execute(
+            once.proof_insert(proof, attempt=attempt),
             challenges.use(challenge, attempt=attempt, now_s=now_s),
             _count(before, asserted, now_s=now_s),
-            Put(tables.identity(), session.to_item()),
-            unchanged(seen.account, epoch=seen.epoch),
+            dynamodb.insert(tables.identity(), session.to_item()),
+            demanded(seen.account, epoch=seen.epoch),
             *outbox.numbered(
                 seen.account, after=last_event, kind="session-started", at_s=now_s, sid=session.sid
             ),
         )
-    except ConditionFailedError as failure:
-        if once.is_own(failure.reasons[0], attempt):
-            return issued
-        if failure.reasons[0].failed:
+    except ConditionFailedError:
+        used = dynamodb.get(tables.once(), tables.proof_key(proof))
+        if used is None:
+            return None
+        if not once.is_of(used, attempt):
             raise ProofReplayedError from None
-        return None
     return issued
 
 
-def _count(before: Passkey, asserted: Passkey, *, now_s: int) -> Update:
+def _count(before: Passkey, asserted: Passkey, *, now_s: int) -> Statement:
     """Return the write of a passkey's counter: it must still be the one that was verified."""
-    return Update(
+    return dynamodb.change(
         tables.identity(),
         tables.credential_key(asserted.credential_id),
-        change="SET #sign_count = :now_count, #backed_up = :backed_up, #used_at = :now",
-        condition="#sign_count = :seen_count",
-        values={
-            ":now_count": asserted.sign_count,
-            ":seen_count": before.sign_count,
-            ":backed_up": asserted.backed_up,
-            ":now": now_s,
+        {
+            "sign_count": asserted.sign_count,
+            "backed_up": asserted.backed_up,
+            "used_at": now_s,
         },
+        where='"sign_count" = ?',
+        given=(before.sign_count,),
     )

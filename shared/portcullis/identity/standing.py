@@ -7,7 +7,8 @@ dead: O(1), whatever their number, and no race leaves one alive.
 from dataclasses import dataclass
 from typing import Any
 
-from portcullis.aws.dynamodb import Check, Item
+from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import Check, Item, Statement
 from portcullis.errors import ForbiddenError
 from portcullis.identity import tables
 
@@ -46,6 +47,16 @@ class Standing:
     def is_active(self) -> bool:
         """Whether the account may act."""
         return self.status == ACTIVE
+
+
+def demanded(account: str, *, epoch: int) -> Statement:
+    """Return the same demand as ``unchanged``, for a transaction of statements."""
+    return dynamodb.demand(
+        tables.standing(),
+        tables.standing_key(account),
+        where='"epoch" = ? AND "status" = ?',
+        given=(epoch, ACTIVE),
+    )
 
 
 def unchanged(account: str, *, epoch: int) -> Check:

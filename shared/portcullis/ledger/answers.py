@@ -22,4 +22,4 @@ def answer(order: Order, posted: Posted) -> dict[str, Any]:
             to: credit.account,
             "posted_at": at,
         }
-    return members | {"receipt": posted.receipt, "replayed": posted.replayed}
+    return members | {"receipt": posted.receipt}

@@ -118,10 +118,13 @@ def write(
     """
     statements = [
         *_standing(order),
-        *([_insert(tables.balances(), opened.to_item())] if opened else []),
+        *([dynamodb.insert(tables.balances(), opened.to_item())] if opened else []),
         *(_move(movement) for movement in movements),
-        *(_insert(tables.journal(), _entry(movement, order, now_s)) for movement in movements),
-        _insert(
+        *(
+            dynamodb.insert(tables.journal(), _entry(movement, order, now_s))
+            for movement in movements
+        ),
+        dynamodb.insert(
             tables.journal(),
             {
                 **tables.posting_key(posting_id),
@@ -134,7 +137,7 @@ def write(
                 "at": now_s,
             },
         ),
-        _insert(
+        dynamodb.insert(
             tables.journal(),
             {
                 **tables.idempotency_key(order.principal, order.kind, order.key),
@@ -143,7 +146,9 @@ def write(
             },
         ),
         *(
-            _insert(tables.once(), {**key, "posting": posting_id, "ttl": order.consumed_until_s})
+            dynamodb.insert(
+                tables.once(), {**key, "posting": posting_id, "ttl": order.consumed_until_s}
+            )
             for key in (order.command_key, order.proof_key)
             if key is not None
         ),
@@ -155,17 +160,18 @@ def _standing(order: Order) -> list[Statement]:
     if order.debited_account is None:
         return []
     return [
-        Statement(
-            f'EXISTS(SELECT * FROM "{tables.standing()}"'  # noqa: S608 a table's name, ours
-            ' WHERE "pk" = ? AND "status" = ? AND "epoch" = ?)',
-            (order.debited_account, ACTIVE, order.epoch),
+        dynamodb.demand(
+            tables.standing(),
+            tables.standing_key(order.debited_account),
+            where='"status" = ? AND "epoch" = ?',
+            given=(ACTIVE, order.epoch),
         )
     ]
 
 
 def _move(movement: Movement) -> Statement:
     if movement.is_new:
-        return _insert(tables.balances(), movement.after.to_item())
+        return dynamodb.insert(tables.balances(), movement.after.to_item())
     minor = movement.entry.minor
     return Statement(
         f'UPDATE "{tables.balances()}"'  # noqa: S608 a table's name, ours
@@ -197,8 +203,3 @@ def _entry(movement: Movement, order: Order, now_s: int) -> dict[str, Any]:
         "counterparty": others[0],
         "at": now_s,
     }
-
-
-def _insert(table: str, item: Mapping[str, Any]) -> Statement:
-    names = ", ".join(f"'{name}': ?" for name in item)
-    return Statement(f'INSERT INTO "{table}" VALUE {{{names}}}', tuple(item.values()))

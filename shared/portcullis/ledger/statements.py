@@ -9,7 +9,7 @@ from portcullis.aws import dynamodb, secret
 from portcullis.evidence.encoding import b64url, unb64url
 from portcullis.evidence.errors import EvidenceError
 from portcullis.ledger import tables
-from portcullis.refusals import CursorRefusedError, WalletNotOpenError
+from portcullis.refusals import CursorRefusedError, NoSuchWalletError
 from portcullis.settings import setting
 
 PAGE_DEFAULT = 20
@@ -49,7 +49,7 @@ def entries(
     Raises:
         CursorRefusedError: the cursor is not one that we gave out for this wallet, or the limit
             is not between 1 and ``PAGE_MAX``.
-        WalletNotOpenError: there is no such wallet.
+        NoSuchWalletError: there is no such wallet.
         InfrastructureError: the store did not answer.
     """
     page = _limit(limit)
@@ -62,7 +62,7 @@ def entries(
         limit=page,
     )
     if not items and cursor is None and _is_absent(account, currency):
-        raise WalletNotOpenError
+        raise NoSuchWalletError
     last = int(items[-1]["sk"]) if len(items) == page else 0
     return {
         "entries": [

@@ -40,7 +40,7 @@ def order(
         hop.call("POST", setting("INTERNAL_ORIGIN") + commands.PATH, body={"command": command})
     )
     answer = dict(reply.body)
-    replayed = answer.pop("replayed", None) is True
+    replayed = reply.headers.get("Idempotent-Replayed") == "true"
     try:
         receipt = receipts.verify(
             str(answer.get("receipt")),
