@@ -110,3 +110,14 @@ def test_a_changed_line_in_the_layer_is_served_by_the_alias(again: Again) -> Non
     assert OLD in stranger.wallets().json["title"]
     again.start()
     assert NEW in stranger.wallets().json["title"]
+
+
+def test_a_changed_key_policy_keeps_every_table(again: Again) -> None:
+    """The data stack is updated in place: what was stored before is there after."""
+    person = with_money(again.stack, "5.00")
+    data = again.project / "infra/data.yaml"
+    source = data.read_text()
+    assert "              - kms:TagResource\n" in source
+    data.write_text(source.replace("              - kms:TagResource\n", "", 1))
+    again.start()
+    assert euros(person) == "5.00"

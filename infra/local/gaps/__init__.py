@@ -10,6 +10,7 @@ from infra.local.gaps import (
     iam_principal,
     invoke_permission,
     kms_ciphertext,
+    nested_stack,
     proxy_answer,
     proxy_event,
     sandbox,
@@ -31,6 +32,7 @@ GAPS = (
     iam_dynamodb,
     kms_ciphertext,
     table_settings,
+    nested_stack,
     sandbox,
 )
 

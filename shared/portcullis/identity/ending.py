@@ -25,8 +25,10 @@ def end(sid: str, account: str, *, reason: Reason, now_s: int) -> None:
             (tables.identity(), tables.session_key(sid)),
             (tables.identity(), tables.outbox_key(account)),
         )
-        if session is None or session["status"] != sessions.LIVE:
-            return  # there is none, or it was ended: perhaps by an earlier try of this very call
+        if session is None or session["account"] != account:
+            return  # a revoked token's handle is not authenticated: its halves may not belong
+        if session["status"] != sessions.LIVE:
+            return  # perhaps by an earlier try of this very call
         try:
             dynamodb.execute(
                 dynamodb.change(
