@@ -5,6 +5,7 @@ a text are a hole (one checks, the other acts), so they are refused here, before
 """
 
 import json
+import math
 from typing import Any, Never
 
 DEPTH_MAX = 16
@@ -16,6 +17,13 @@ class JsonError(ValueError):
 
 def _refuse_constant(_: str) -> Never:
     raise JsonError
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise JsonError  # RFC 7493 section 2.2: beyond a double, parsers differ
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -52,6 +60,7 @@ def parse(text: bytes) -> Any:
             text.decode("utf-8", "strict"),
             object_pairs_hook=_unique,
             parse_constant=_refuse_constant,
+            parse_float=_finite,
         )
         _check(value, 0)
     except (ValueError, RecursionError):

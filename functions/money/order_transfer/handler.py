@@ -6,11 +6,12 @@ from portcullis import clock
 from portcullis.edge import Request, Response, endpoint
 from portcullis.edge.evidence import signer_of_order
 from portcullis.edge.response import replayed_header
+from portcullis.evidence import orders
 from portcullis.evidence.orders import Transfer
 from portcullis.money import ledger
 
 
-@endpoint(body=Transfer)
+@endpoint(body=Transfer, body_bytes_max=orders.BYTES_MAX)
 def handler(request: Request[Any]) -> Response:
     who, key = signer_of_order(request)
     answer, replayed = ledger.order(

@@ -38,7 +38,7 @@ def authorize(admit: Admit, event: Mapping[str, Any], context: Any) -> dict[str,
             {
                 **fields,
                 "function": getattr(context, "function_name", ""),
-                "request_id": str(event["requestContext"].get("requestId", "")),
+                "request_id": requests.request_id(event),
                 "duration_ms": int((time.monotonic() - started) * 1000),
             },
         )

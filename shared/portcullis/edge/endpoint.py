@@ -26,6 +26,7 @@ def endpoint(
     form: bool = False,
     oauth: bool = False,
     query: frozenset[str] = frozenset(),
+    body_bytes_max: int = requests.BODY_BYTES_MAX,
 ) -> Callable[[Handler], Lambda]:
     """Make a Lambda handler of a function from request to response.
 
@@ -34,6 +35,7 @@ def endpoint(
         form: the body is form-encoded (OAuth), not JSON.
         oauth: refusals carry RFC 6749's ``error`` members.
         query: the names of the query parameters that the route takes.
+        body_bytes_max: how long a body may be.
     """
 
     def decorate(handle: Handler) -> Lambda:
@@ -41,7 +43,11 @@ def endpoint(
         def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
             started = time.monotonic()
             outcome, fields, reply = _answer(
-                lambda: handle(requests.parse(event, body=body, form=form, query=query)),
+                lambda: handle(
+                    requests.parse(
+                        event, body=body, form=form, query=query, body_bytes_max=body_bytes_max
+                    )
+                ),
                 oauth=oauth,
             )
             log.request(
@@ -49,7 +55,7 @@ def endpoint(
                 {
                     **fields,
                     "function": getattr(context, "function_name", ""),
-                    "request_id": str(event.get("requestContext", {}).get("requestId", "")),
+                    "request_id": requests.request_id(event),
                     "status": reply["statusCode"],
                     "duration_ms": int((time.monotonic() - started) * 1000),
                 },

@@ -119,6 +119,7 @@ def parse[Body](
     body: type[BaseModel] | None,
     form: bool,
     query: frozenset[str],
+    body_bytes_max: int,
 ) -> Request[Any]:
     """Return the validated request of an API Gateway proxy event.
 
@@ -129,7 +130,7 @@ def parse[Body](
     path = str(event["path"])
     if "%" in path:
         raise MalformedRequestError  # none of our paths needs an escape
-    raw = _raw_body(event)
+    raw = _raw_body(event, body_bytes_max)
     return Request(
         method=str(event["httpMethod"]),
         path=path,
@@ -140,6 +141,11 @@ def parse[Body](
         body=_body(raw, headers.get("content-type", ""), model=body, form=form),
         caller_role=_role(event),
     )
+
+
+def request_id(event: Mapping[str, Any]) -> str:
+    """Return the id that API Gateway made for a request: a client can choose ``requestId``."""
+    return str(event.get("requestContext", {}).get("extendedRequestId", ""))
 
 
 def single_headers(event: Mapping[str, Any]) -> dict[str, str]:
@@ -164,9 +170,9 @@ def _query(event: Mapping[str, Any], known: frozenset[str]) -> dict[str, str]:
     return {name: values[0] for name, values in given.items()}
 
 
-def _raw_body(event: Mapping[str, Any]) -> bytes:
+def _raw_body(event: Mapping[str, Any], bytes_max: int) -> bytes:
     text = event.get("body") or ""
-    if len(text) > 2 * BODY_BYTES_MAX:
+    if len(text) > 2 * bytes_max:
         raise BodyTooLargeError
     try:
         raw = (
@@ -174,7 +180,7 @@ def _raw_body(event: Mapping[str, Any]) -> bytes:
         )
     except (binascii.Error, ValueError):
         raise MalformedBodyError from None
-    if len(raw) > BODY_BYTES_MAX:
+    if len(raw) > bytes_max:
         raise BodyTooLargeError
     return raw
 

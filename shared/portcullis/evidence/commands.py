@@ -14,7 +14,8 @@ from portcullis.evidence.orders import OrderKind
 from portcullis.schema import Strict
 
 TYP = "portcullis-command+jwt"
-CHARS_MAX = 24_576
+CHARS_MAX = 14_336
+"""Room for the longest order, token and proof; in its envelope it fits the edge's body limit."""
 LIFETIME_S = 30
 ISSUED_AHEAD_S_MAX = 5
 

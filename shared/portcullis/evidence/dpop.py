@@ -117,13 +117,16 @@ def _is_digest(claimed: str | None, of: bytes) -> bool:
 
 def _normal(url: str) -> tuple[str, str, int | None, str]:
     """RFC 3986 section 6.2.2-3, without query and fragment (RFC 9449 section 4.3, check 9)."""
+    # None of our paths needs an escape: an escaped spelling is a second name for a route. And
+    # urlsplit drops white space and controls, which no URL has.
+    if "%" in url or any(char <= " " or char == "\x7f" for char in url):
+        raise EvidenceError("proof URL has an escape or a control")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise EvidenceError("proof URL is not a URL") from None
-    if "%" in url or "@" in parts.netloc:
-        # None of our paths needs an escape: an escaped spelling is a second name for a route.
-        raise EvidenceError("proof URL has an escape")
+    if "@" in parts.netloc:
+        raise EvidenceError("proof URL names a user")
     default = _DEFAULT_PORTS.get(parts.scheme)
-    return parts.scheme, parts.hostname or "", port or default, parts.path or "/"
+    return parts.scheme, parts.hostname or "", default if port is None else port, parts.path or "/"

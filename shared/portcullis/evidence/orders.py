@@ -17,6 +17,9 @@ AccountId = Annotated[str, StringConstraints(pattern=r"^[a-z2-7]{26}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
 """Visible ASCII; also the shape of an idempotency key."""
 
+BYTES_MAX = 2048
+"""No order is longer: a padded one is refused before anything is signed or sent on."""
+
 OrderKind = Literal["open-wallet", "transfer", "deposit"]
 
 
@@ -51,6 +54,8 @@ def read[Order: Strict](body: bytes, model: type[Order]) -> Order:
     Raises:
         EvidenceError: the bytes are not such an order.
     """
+    if len(body) > BYTES_MAX:
+        raise EvidenceError("order is too long")
     try:
         strict_json.parse(body)
         return model.model_validate_json(body)
