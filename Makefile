@@ -46,8 +46,8 @@ clean: env ## Stop the stack and remove its state and every build
 demo: env ## Open two accounts on the running stack and move money between them
 	@$(python) -m tests.support.demo
 
-events: env ## Write events/ anew from the running stack
-	@$(python) -m tests.support.events
+events: env ## Write live events for the running stack into .local/ (for sam local invoke)
+	@$(python) -m tests.support.sample_events --live
 
 test: env ## Every test that needs no browser and no root (ARGS=..., e.g. ARGS="-k wallet")
 	@$(python) -m pytest -n 2 --dist loadgroup --durations 15 \
@@ -57,7 +57,7 @@ check: env ## Format, lint, types, import contracts, templates
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	$(python) -m mypy
-	.venv/bin/lint-imports
+	PYTHONPATH=shared .venv/bin/lint-imports
 	.venv/bin/cfn-lint template.yaml infra/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 $(python) -m samcli validate --lint
 	$(python) -m pytest tests/template
