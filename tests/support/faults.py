@@ -20,8 +20,16 @@ UPSTREAM_TIMEOUT_S = 30.0
 SILENCE_S = 3.0
 """Longer than any read time-out of the product for one call to DynamoDB."""
 
+POLL_S = 0.02
+"""How soon the proxy notices that it is to stop: each test has one of its own."""
+
 ALWAYS = 1_000_000
 """As a fault's `times`: every matching request from then on."""
+
+TRANSACTION = frozenset({"TransactWriteItems", "ExecuteTransaction"})
+"""As a fault's operation: a transaction, of whichever of DynamoDB's two kinds."""
+
+type Operation = str | frozenset[str]
 
 type Body = Mapping[str, Any]
 """A request's JSON body."""
@@ -53,7 +61,7 @@ def anything(_: Body) -> bool:
 class Fault:
     """What happens to some requests of one operation; `hits` counts those it happened to."""
 
-    operation: str
+    operations: frozenset[str]
     matching: Callable[[Body], bool]
     nth: int
     times: int
@@ -63,7 +71,7 @@ class Fault:
 
     def applies(self, operation: str, body: Body) -> bool:
         """Whether it happens to this request, which is then counted."""
-        if operation != self.operation or not self.matching(body):
+        if operation not in self.operations or not self.matching(body):
             return False
         self.matched += 1
         if not self.nth <= self.matched < self.nth + self.times:
@@ -75,9 +83,9 @@ class Fault:
 class Proxy:
     """A DynamoDB endpoint that forwards to the real one, but for the faults it was given.
 
-    Every fault takes the operation by its name in `X-Amz-Target` (such as `PutItem`), and hits
-    `times` requests from the `nth` on that match, counted from when it was given. A request is
-    hit by the first fault that applies.
+    Every fault takes the operation by its name in `X-Amz-Target` (such as `PutItem`) or as a set
+    of names, and hits `times` requests from the `nth` on that match, counted from when it was
+    given. A request is hit by the first fault that applies.
 
     Attributes:
         endpoint: Where it listens.
@@ -96,7 +104,7 @@ class Proxy:
 
     def lose_answer(
         self,
-        operation: str,
+        operation: Operation,
         *,
         by: Loss = Loss.DROPPED,
         matching: Callable[[Body], bool] = anything,
@@ -113,7 +121,7 @@ class Proxy:
 
     def fail_before(
         self,
-        operation: str,
+        operation: Operation,
         *,
         by: Loss = Loss.ERROR,
         matching: Callable[[Body], bool] = anything,
@@ -129,7 +137,7 @@ class Proxy:
 
     def cancel(
         self,
-        operation: str,
+        operation: Operation,
         *reasons: str,
         matching: Callable[[Body], bool] = anything,
         nth: int = 1,
@@ -147,7 +155,7 @@ class Proxy:
 
     def conflict(
         self,
-        operation: str,
+        operation: Operation,
         *,
         matching: Callable[[Body], bool] = anything,
         nth: int = 1,
@@ -160,7 +168,7 @@ class Proxy:
 
     def refuse(
         self,
-        operation: str,
+        operation: Operation,
         code: str,
         *,
         matching: Callable[[Body], bool] = anything,
@@ -186,7 +194,7 @@ class Proxy:
 
     def meanwhile(
         self,
-        operation: str,
+        operation: Operation,
         deed: Callable[[], object],
         *,
         matching: Callable[[Body], bool] = anything,
@@ -200,6 +208,11 @@ class Proxy:
             return forward()
 
         return self._add(operation, matching, nth, times, happen)
+
+    def count(self, operation: Operation) -> int:
+        """Return how many requests of an operation came, every repetition counted."""
+        names = {operation} if isinstance(operation, str) else operation
+        return sum(self.calls[name] for name in names)
 
     def heal(self) -> None:
         """Forget every fault and every count."""
@@ -226,13 +239,14 @@ class Proxy:
 
     def _add(
         self,
-        operation: str,
+        operation: Operation,
         matching: Callable[[Body], bool],
         nth: int,
         times: int,
         happen: Callable[[Body, Callable[[], Reply]], Reply],
     ) -> Fault:
-        fault = Fault(operation=operation, matching=matching, nth=nth, times=times, happen=happen)
+        names = frozenset({operation}) if isinstance(operation, str) else operation
+        fault = Fault(operations=names, matching=matching, nth=nth, times=times, happen=happen)
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -251,7 +265,7 @@ def running(upstream: str) -> Iterator[Proxy]:
     server = _Server(("127.0.0.1", 0), _Handler)
     proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}", upstream)
     server.RequestHandlerClass = type("Handler", (_Handler,), {"proxy": proxy})
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
     thread.start()
     try:
         yield proxy

@@ -5,7 +5,6 @@ the tests here read what comes out of its translator, which needs no network.
 """
 
 import copy
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -96,22 +95,22 @@ def readable(value: Any) -> Any:
     A table or key of the nested stack becomes its logical id there; a resource of this one its
     own; a pseudo parameter what AWS makes of it; a parameter its name in braces.
     """
-    if isinstance(value, list):
-        return [readable(one) for one in value]
-    if not isinstance(value, dict):
-        return value
     match value:
+        case list():
+            made: Any = [readable(one) for one in value]
         case {"Ref": str(name)}:
-            return _named(name)
+            made = _named(name)
         case {"Fn::GetAtt": [str(resource), str(attribute)]}:
-            return _attribute(resource, attribute)
-        case {"Fn::GetAtt": str(path)}:
-            return _attribute(*path.split(".", 1))
+            made = _attribute(resource, attribute)
         case {"Fn::Sub": [str(text), dict(variables)]}:
-            return _substituted(text, {name: readable(one) for name, one in variables.items()})
+            made = _substituted(text, {name: readable(one) for name, one in variables.items()})
         case {"Fn::Sub": str(text)}:
-            return _substituted(text, {})
-    return {name: readable(one) for name, one in value.items()}
+            made = _substituted(text, {})
+        case dict():
+            made = {name: readable(one) for name, one in value.items()}
+        case _:
+            made = value
+    return made
 
 
 def references(value: Any) -> Iterator[str]:
@@ -127,8 +126,6 @@ def references(value: Any) -> Iterator[str]:
                 yield inner
             case "Fn::GetAtt", [str(resource), *_]:
                 yield resource
-            case "Fn::GetAtt", str():
-                yield inner.split(".", 1)[0]
             case "Fn::Sub", [str(text), dict(variables)]:
                 yield from _placeholders(text, bound=variables)
                 yield from references(variables)
@@ -176,10 +173,3 @@ def _placeholders(text: str, *, bound: Mapping[str, Any]) -> Iterator[str]:
     for name in _PLACEHOLDER.findall(text):
         if name not in bound:
             yield name.split(".", 1)[0]
-
-
-def as_text(value: Any) -> str:
-    """Return a value on one line, the same for equal values."""
-    return json.dumps(value, sort_keys=True)
-
-

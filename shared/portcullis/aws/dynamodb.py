@@ -22,11 +22,12 @@ type Item = Mapping[str, Any]
 type Key = Mapping[str, str]
 
 CONTENTION_ROUNDS_MAX = 6
-CONTENTION_PAUSE_S = 0.05
+CONTENTION_PAUSE_S = 0.01
 
 _CONTENTION = {
     "TransactionConflict",
     "TransactionConflictException",
+    "TransactionInProgressException",
     "ThrottlingError",
     "ThrottlingException",
     "ProvisionedThroughputExceeded",

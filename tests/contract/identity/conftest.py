@@ -40,5 +40,4 @@ def family(person: Person) -> Family:
 def _reconnect() -> None:
     """Let the product make its client of the tables anew."""
     clients.client("dynamodb").close()
-    clients._session.cache_clear()
     clients._client.cache_clear()

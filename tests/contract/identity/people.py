@@ -7,11 +7,13 @@ from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import Put
 from portcullis.evidence import dpop
+from portcullis.evidence.access_token import AccessToken
 from portcullis.evidence.dpop import Proof
-from portcullis.identity import accounts, refresh, sessions, sign_in, tables, tokens
+from portcullis.identity import accounts, gate, refresh, sessions, sign_in, tables, tokens
 from portcullis.identity.families import Handle, RefreshToken
 from portcullis.identity.passkeys import Assertion, Registration
 from portcullis.identity.sessions import Session
+from portcullis.identity.standing import Standing
 from portcullis.identity.tokens import Tokens
 from portcullis.settings import setting
 from tests.support import jws
@@ -21,6 +23,7 @@ from tests.support.dpop import ProofKey
 OPEN_OPTIONS, OPEN = "/accounts/options", "/accounts"
 SIGN_IN_OPTIONS, SIGN_IN = "/sessions/options", "/sessions"
 TOKEN = "/oauth/token"
+WALLETS = "/wallets"
 
 
 def now() -> int:
@@ -38,6 +41,24 @@ def proof_of(key: ProofKey, path: str, *, at_s: int | None = None) -> Proof:
         access_token=None,
         now_s=now_s,
     )
+
+
+def admit(key: ProofKey, access_token: str, *, method: str = "GET") -> AccessToken:
+    """Come to the gate with an access token and a fresh proof of *key*."""
+    url = setting("PUBLIC_ORIGIN") + WALLETS
+    proof = key.proof(method, url, access_token=access_token)
+    return gate.admit(
+        authorization=f"DPoP {access_token}", proof=proof, method=method, path=WALLETS
+    )
+
+
+def is_admitted(key: ProofKey, access_token: str) -> bool:
+    """Whether the gate lets the token pass; False only if it says that the session is over."""
+    try:
+        admit(key, access_token)
+    except (gate.SessionEndedError, gate.SessionTerminatedError):
+        return False
+    return True
 
 
 @dataclass
@@ -60,8 +81,8 @@ class Family:
     ) -> Tokens:
         """Present a refresh token (this family's first one) with a fresh proof of its key."""
         shown = proof or proof_of(key or self.key, TOKEN, at_s=at_s)
-        now_s = now() if at_s is None else at_s
-        return refresh.refresh(text or self.refresh_token, proof=shown, now_s=now_s)
+        presented = self.refresh_token if text is None else text
+        return refresh.refresh(presented, proof=shown, now_s=now() if at_s is None else at_s)
 
     @property
     def stored(self) -> Session:
@@ -117,13 +138,15 @@ class Person:
         It is written as a sign-in and its rotations would have left it, without their cost.
         """
         now_s, keys = now(), tokens.family_keys()
+        standing = dynamodb.get(tables.standing(), tables.standing_key(self.account))
+        assert standing is not None
         handle = Handle.new(self.handle)
         token = keys.mint(handle, generation)
         session = Session(
             sid=handle.sid,
             account=self.account,
             status=sessions.LIVE,
-            epoch=accounts.FIRST_EPOCH,
+            epoch=Standing.from_item(standing).epoch,
             jkt=self.key.jkt,
             acr=sign_in.PHISHING_RESISTANT,
             amr=sign_in.PASSKEY_METHODS,

@@ -1,12 +1,17 @@
 """What the identity zone's tables hold, read around the product."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from portcullis.aws import dynamodb
 from portcullis.identity import tables as names
+from portcullis.identity.standing import ACTIVE
 from tests.support.tables import Tables
 
 EVENTS_MAX = 5_000
+RESTRICTED = "QUARANTINED"
+"""A standing that allows nothing."""
 
 
 def everything(tables: Tables) -> dict[str, list[str]]:
@@ -15,6 +20,14 @@ def everything(tables: Tables) -> dict[str, list[str]]:
         table: sorted(repr(sorted(item.items())) for item in _scan(tables, table))
         for table in (tables.identity, tables.standing, tables.once)
     }
+
+
+@contextmanager
+def unchanged(tables: Tables) -> Iterator[None]:
+    """Demand that nothing is written meanwhile."""
+    before = everything(tables)
+    yield
+    assert everything(tables) == before
 
 
 def events(account: str) -> list[dict[str, Any]]:
@@ -38,6 +51,41 @@ def ends(account: str, sid: str) -> list[str]:
         for event in events(account)
         if event["kind"] == "session-ended" and event["sid"] == sid
     ]
+
+
+def kill(tables: Tables, account: str, *, status: str = ACTIVE) -> None:
+    """Raise an account's epoch, as a kill does; *status* is its standing from then on."""
+    tables.call(
+        "update_item",
+        TableName=tables.standing,
+        Key={"pk": {"S": account}},
+        UpdateExpression="SET epoch = epoch + :one, #status = :status",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":one": {"N": "1"}, ":status": {"S": status}},
+    )
+
+
+def restrict(tables: Tables, account: str) -> None:
+    """Take an account's right to act, in the same epoch."""
+    tables.call(
+        "update_item",
+        TableName=tables.standing,
+        Key={"pk": {"S": account}},
+        UpdateExpression="SET #status = :status",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":status": {"S": RESTRICTED}},
+    )
+
+
+def blobs(tables: Tables) -> set[bytes]:
+    """Return every value of the zone's tables as bytes: what a dump gives its thief."""
+    found: set[bytes] = set()
+    for table in (tables.identity, tables.standing, tables.once):
+        for item in _scan(tables, table):
+            for typed in item.values():
+                ((_, value),) = typed.items()
+                found.add(value if isinstance(value, bytes) else str(value).encode())
+    return found
 
 
 def _scan(tables: Tables, table: str) -> list[dict[str, Any]]:
