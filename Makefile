@@ -47,7 +47,7 @@ demo: env ## Open two accounts on the running stack and move money between them
 	@$(python) -m tests.support.demo
 
 events: env ## Write live events for the running stack into .local/ (for sam local invoke)
-	@$(python) -m tests.support.sample_events --live
+	@PYTHONPATH=shared $(python) -m tests.support.sample_events --live
 
 test: env ## Every test that needs no browser and no root (ARGS=..., e.g. ARGS="-k wallet")
 	@$(python) -m pytest -n 2 --dist loadgroup --durations 15 \

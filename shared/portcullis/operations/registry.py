@@ -6,7 +6,7 @@ from pydantic import model_validator
 
 from portcullis.amounts import Amount, Currency
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, Put
+from portcullis.aws.dynamodb import ConditionFailedError
 from portcullis.errors import ConflictError, InvalidError
 from portcullis.evidence.errors import EvidenceError
 from portcullis.evidence.keys import PublicKey
@@ -72,10 +72,12 @@ def register(registration: Registration) -> dict[str, Any]:
         InfrastructureError: the registry did not answer.
     """
     partner = registration.to_partner()
-    item = {"pk": f"PARTNER#{partner.partner}", **partner.model_dump()}
+    table, key = setting("REGISTRY_TABLE"), {"pk": f"PARTNER#{partner.partner}"}
+    item = {**key, **partner.model_dump()}
     try:
-        dynamodb.put(Put(setting("REGISTRY_TABLE"), item))
-    except ConditionFailedError as failure:
-        if failure.reasons[0].item != item:
+        # Inserted, never put: the role that registers partners cannot replace one's key.
+        dynamodb.execute(dynamodb.insert(table, item))
+    except ConditionFailedError:
+        if dynamodb.get(table, key) != item:
             raise PartnerKnownError from None
     return {"partner": partner.partner, "kid": PublicKey.from_jwk(partner.jwk).thumbprint}

@@ -1,0 +1,166 @@
+"""Every function as it is deployed: it starts, it refuses what is stale, it closes when blind."""
+
+import json
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.build.environment import NOWHERE, Invocation, invoke
+from tests.support import key_service
+from tests.support.key_service import KeyService
+from tests.support.sample_events import events
+from tests.support.sample_evidence import fixed, fixed_key
+
+EVENTS = events(*fixed())
+PROBLEM = "urn:portcullis:problem:"
+
+PROVED_FIRST = {
+    "identity/account_options",
+    "identity/open_account",
+    "identity/refresh",
+    "identity/session_options",
+    "identity/sign_in",
+}
+"""An expired proof is all that these need to see: they ask nobody anything."""
+
+BLIND = {
+    "identity/jwks": 503,
+    "identity/revoke": 503,
+    "ledger/deposit": 503,
+    "ledger/entries": 503,
+    "ledger/post": 503,
+    "ledger/wallets": 503,
+    "money/list_entries": 503,
+    "money/list_wallets": 503,
+    "money/open_wallet": 503,
+    "money/order_transfer": 503,
+}
+"""These need a key or a table to judge; without one they answer `unavailable`, and no more."""
+
+RAISING = {"identity/gate": "KeyServiceError", "operations/register_partner": "StoreError"}
+"""What has no status of its own ends with an error: API Gateway says 503, an operator sees it."""
+
+WITH_KEYS = {
+    "ledger/entries": (403, "evidence-refused", "token expired"),
+    "ledger/post": (403, "invalid-command", "command time"),
+    "ledger/wallets": (403, "evidence-refused", "token expired"),
+    "money/list_entries": (401, "invalid-token", "token expired"),
+    "money/list_wallets": (401, "invalid-token", "token expired"),
+    "money/open_wallet": (401, "invalid-token", "token expired"),
+    "money/order_transfer": (401, "invalid-token", "token expired"),
+}
+"""With the keys at hand they see that the evidence is genuine and too old. No table is asked."""
+
+WITH_PASSKEYS = PROVED_FIRST - {"identity/refresh"}
+NEVER_SHIPPED = ("boto3", "moto", "pytest", "samcli", "tests", "ministack")
+"""Some of what this environment has and no function may: a test of itself would be blind to it."""
+
+COLD_STARTS = 3
+
+
+@pytest.fixture(scope="module")
+def keys() -> Iterator[KeyService]:
+    """A key service whose keys have signed the sample tokens and commands."""
+    with key_service.running() as service:
+        service._signing["AccessTokenKey"] = fixed_key("access-token")
+        service._signing["CommandKey"] = fixed_key("command")
+        yield service
+
+
+@cache
+def blind(built: Path, name: str) -> Invocation:
+    """Return what a function does where there is no AWS, and what it could import there."""
+    return invoke(built, name, EVENTS[name], probes=("webauthn", *NEVER_SHIPPED))
+
+
+def problem_of(invocation: Invocation) -> tuple[int, str]:
+    """Return status and problem type of a function's answer."""
+    answer = invocation.answer
+    assert answer is not None, invocation.raised
+    kind = json.loads(answer["body"])["type"]
+    return answer["statusCode"], kind.removeprefix(PROBLEM)
+
+
+def test_every_function_is_in_one_of_these_tables() -> None:
+    """No function is built and left untried."""
+    assert {*PROVED_FIRST, *BLIND, *RAISING} == set(EVENTS)
+    assert len(PROVED_FIRST) + len(BLIND) + len(RAISING) == len(EVENTS)
+
+
+@pytest.mark.parametrize("name", sorted(PROVED_FIRST))
+def test_an_expired_proof_is_refused_before_anybody_is_asked(name: str, built: Path) -> None:
+    """A stale proof costs a stranger's request no read, no write and no signature."""
+    invocation = blind(built, name)
+    assert problem_of(invocation) == (400, "invalid-proof")
+    assert invocation.check == "proof time"
+    assert invocation.connected == []
+
+
+@pytest.mark.parametrize("name", sorted(BLIND))
+def test_a_function_that_cannot_see_is_closed(name: str, built: Path) -> None:
+    """Without KMS and DynamoDB the answer is 503 with Retry-After: nothing passes unjudged."""
+    invocation = blind(built, name)
+    assert problem_of(invocation) == (BLIND[name], "unavailable")
+    assert invocation.answer is not None
+    assert invocation.answer["headers"]["Retry-After"] == "1"
+    assert invocation.connected
+
+
+@pytest.mark.parametrize("name", sorted(RAISING))
+def test_a_function_without_a_status_fails(name: str, built: Path) -> None:
+    """The gate that does not know, and the operation that was not done, end with an error."""
+    invocation = blind(built, name)
+    assert (invocation.answer, invocation.raised) == (None, RAISING[name])
+
+
+@pytest.mark.parametrize("name", sorted(WITH_KEYS))
+def test_expired_evidence_is_refused_before_a_table_is_asked(
+    name: str, built: Path, keys: KeyService
+) -> None:
+    """Genuine evidence that is too old is refused as documented, with keys and without tables."""
+    invocation = invoke(built, name, EVENTS[name], kms=keys.endpoint)
+    assert (*problem_of(invocation), invocation.check) == WITH_KEYS[name]
+    assert _elsewhere(invocation, keys) == []
+
+
+def test_the_gate_denies_an_expired_token_before_it_asks_a_table(
+    built: Path, keys: KeyService
+) -> None:
+    """The gate needs one public key to see that a token is over, and says so in its context."""
+    invocation = invoke(built, "identity/gate", EVENTS["identity/gate"], kms=keys.endpoint)
+    assert invocation.answer is not None
+    (statement,) = invocation.answer["policyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert invocation.answer["context"]["type"] == f"{PROBLEM}invalid-token"
+    assert invocation.check == "token expired"
+    assert _elsewhere(invocation, keys) == []
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_a_function_can_import_what_is_its_own_alone(name: str, built: Path) -> None:
+    """No function sees this machine's packages, and only passkey functions see `webauthn`."""
+    invocation = blind(built, name)
+    assert invocation.importable == (["webauthn"] if name in WITH_PASSKEYS else [])
+    assert not [folder for folder in invocation.path if "site-packages" in folder]
+
+
+@pytest.mark.parametrize("name", ["identity/gate", "identity/refresh"])
+def test_the_cost_of_a_cold_start_is_known(
+    name: str, built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The hot path's imports are measured, in processor time, each in a fresh interpreter."""
+    costs = [invoke(built, name, EVENTS[name]).import_cpu_s for _ in range(COLD_STARTS)]
+    assert min(costs) > 0
+    with capsys.disabled():
+        milliseconds = ", ".join(f"{cost * 1000:.0f}" for cost in costs)
+        sys.stdout.write(f"\nimports of {name}: {milliseconds} ms of CPU\n")
+
+
+def _elsewhere(invocation: Invocation, keys: KeyService) -> list[str]:
+    """Return what an invocation reached for besides the key service."""
+    port = keys.endpoint.rpartition(":")[2]
+    assert port not in NOWHERE
+    return [address for address in invocation.connected if port not in address]

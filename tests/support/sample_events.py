@@ -1,0 +1,348 @@
+"""One event of each function, as API Gateway would send it.
+
+    python -m tests.support.sample_events [--live [--stack NAME]]
+
+The committed ones, under `events/`, are for `sam local invoke` and for the tests of what is built.
+They come out the same each time, and their proofs, tokens and commands are genuine and expired: no
+function acts on them. With `--live` they are made anew for a running stack, to be used at once: a
+proof lives a minute, a command half of that. They hold tokens, so they go beside the stack's state.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from pydantic import BaseModel
+
+from portcullis.amounts import Amount
+from portcullis.evidence import access_token, commands
+from portcullis.evidence.commands import Command, Envelope
+from portcullis.evidence.orders import Deposit, OpenWallet, OrderKind, Transfer
+from portcullis.evidence.partners import ISSUER_PREFIX
+from portcullis.identity import passkeys
+from portcullis.identity.oauth import RevocationRequest, TokenRequest
+from portcullis.money.commands import ISSUER as MONEY
+from portcullis.operations.registry import Registration
+from tests.support import http, jws
+from tests.support.client import FORM, JSON
+from tests.support.demo import NOT_RUNNING
+from tests.support.dpop import ProofKey
+from tests.support.events import Event, Pairs, Sent
+from tests.support.sample_evidence import (
+    CURRENCY,
+    DEPOSIT,
+    STACK,
+    Evidence,
+    Origin,
+    fixed,
+    live,
+)
+from tests.support.stack import ACCOUNT, LOCAL, Stack, StackNotRunningError
+
+EVENTS = Path(__file__).parents[2] / "events"
+"""Where the committed ones are."""
+
+ANOTHER_CURRENCY: Final = "CHF"
+TRANSFER = "12.34"
+PARTNER = "sandbox"
+FLOOR = "1000000.00"
+
+FORM_BODY = (("Content-Type", FORM),)
+JSON_BODY = (("Content-Type", JSON),)
+USER_AGENT = "portcullis-sample/1"
+
+
+def events(origin: Origin, held: Evidence) -> dict[str, Event]:
+    """Return the event of every function, by `<zone>/<endpoint>`."""
+    return {
+        **_identity(origin, held),
+        **_money(origin, held),
+        **_ledger(origin, held),
+        "operations/register_partner": _members(
+            Registration(
+                partner=PARTNER,
+                role=f"{origin.stack}-partner-{PARTNER}",
+                key=dict(held.partner),
+                floor={CURRENCY: FLOOR},
+            )
+        ),
+    }
+
+
+def _identity(origin: Origin, held: Evidence) -> dict[str, Event]:
+    def ceremony(path: str, key: ProofKey, body: str) -> Event:
+        headers = (*JSON_BODY, ("DPoP", held.prove(key, "POST", path)))
+        return _event(origin, Sent(path=path, headers=headers, body=body))
+
+    refresh = TokenRequest(
+        grant_type="refresh_token",
+        refresh_token=held.refresh_token,
+        client_id=access_token.CLIENT_ID,
+    )
+    revocation = RevocationRequest(token=held.refresh_token, client_id=access_token.CLIENT_ID)
+    registration = passkeys.Registration.model_validate(held.registration)
+    assertion = passkeys.Assertion.model_validate(held.assertion)
+    proof = held.prove(held.session, "POST", "/oauth/token")
+    gated = Sent(
+        method="GET",
+        path="/wallets",
+        headers=_transport(origin.public, *_shown(held, "GET", "/wallets")),
+    )
+    return {
+        "identity/account_options": ceremony("/accounts/options", held.newcomer, "{}"),
+        "identity/open_account": ceremony(
+            "/accounts", held.newcomer, _body({"credential": _members(registration)})
+        ),
+        "identity/session_options": ceremony("/sessions/options", held.returning, "{}"),
+        "identity/sign_in": ceremony(
+            "/sessions", held.returning, _body({"credential": _members(assertion)})
+        ),
+        "identity/refresh": _event(
+            origin,
+            Sent(
+                path="/oauth/token",
+                headers=(*FORM_BODY, ("DPoP", proof)),
+                body=urlencode(_members(refresh)),
+            ),
+        ),
+        "identity/revoke": _event(
+            origin,
+            Sent(path="/oauth/revoke", headers=FORM_BODY, body=urlencode(_members(revocation))),
+        ),
+        "identity/jwks": _event(
+            origin, Sent(method="GET", path="/.well-known/jwks.json", headers=())
+        ),
+        "identity/gate": _completed(gated.to_authorizer(), origin, url=origin.public),
+    }
+
+
+def _money(origin: Origin, held: Evidence) -> dict[str, Event]:
+    def read(path: str, **route: Any) -> Event:
+        sent = Sent(method="GET", path=path, headers=_shown(held, "GET", path), **route)
+        return _event(origin, sent, account=held.account)
+
+    def ordered(path: str, order: BaseModel) -> Event:
+        body, key = order.model_dump_json(), f"sample{path.replace('/', '-')}"
+        headers = (
+            *JSON_BODY,
+            *_shown(held, "POST", path, body=body.encode(), idempotency_key=key),
+            ("Idempotency-Key", key),
+        )
+        return _event(origin, Sent(path=path, headers=headers, body=body), account=held.account)
+
+    return {
+        "money/list_wallets": read("/wallets"),
+        "money/list_entries": read(
+            f"/wallets/{CURRENCY}/entries",
+            resource="/wallets/{currency}/entries",
+            path_parameters={"currency": CURRENCY},
+            query=(("limit", "20"),),
+        ),
+        "money/open_wallet": ordered("/wallets", OpenWallet(currency=ANOTHER_CURRENCY)),
+        "money/order_transfer": ordered("/transfers", _transfer(held)),
+    }
+
+
+def _ledger(origin: Origin, held: Evidence) -> dict[str, Event]:
+    def read(path: str, role: str, **route: Any) -> Event:
+        proof = held.prove(held.session, "GET", path, access_token=held.token)
+        headers = (("Portcullis-Token", held.token), ("Portcullis-Proof", proof))
+        return _internal(origin, role, Sent(method="GET", path=path, headers=headers, **route))
+
+    def posted(path: str, role: str, command: str) -> Event:
+        body = Envelope(command=command).model_dump_json()
+        return _internal(origin, role, Sent(path=path, body=body))
+
+    order, key = _transfer(held).model_dump_json().encode(), "sample-postings"
+    proof = held.prove(
+        held.session,
+        "POST",
+        "/transfers",
+        access_token=held.token,
+        body=order,
+        idempotency_key=key,
+    )
+    evidence = {"proof": proof, "token": held.token}
+    deposit = Deposit(
+        account=held.account, amount=Amount(amount=DEPOSIT, currency=CURRENCY), reference="sample"
+    )
+    return {
+        "ledger/post": posted(
+            "/postings",
+            "money-order-transfer",
+            held.order(_command(origin, MONEY, "/postings", "transfer", order, **evidence)),
+        ),
+        "ledger/deposit": posted(
+            "/deposits",
+            f"partner-{PARTNER}",
+            held.deposit(
+                _command(
+                    origin,
+                    ISSUER_PREFIX + PARTNER,
+                    "/deposits",
+                    "deposit",
+                    deposit.model_dump_json().encode(),
+                )
+            ),
+        ),
+        "ledger/wallets": read("/wallets", "money-list-wallets"),
+        "ledger/entries": read(
+            f"/wallets/{CURRENCY}/entries",
+            "money-list-entries",
+            resource="/wallets/{currency}/entries",
+            path_parameters={"currency": CURRENCY},
+        ),
+    }
+
+
+def _transfer(held: Evidence) -> Transfer:
+    return Transfer(to_account=held.payee, amount=Amount(amount=TRANSFER, currency=CURRENCY))
+
+
+def _command(
+    origin: Origin, issuer: str, path: str, kind: OrderKind, order: bytes, **evidence: str
+) -> Command:
+    jti = sha256(f"{origin.at} {path}".encode()).hexdigest()[:32]
+    return Command(
+        iss=issuer,
+        aud=origin.internal,
+        htm="POST",
+        htu=origin.internal + path,
+        iat=origin.at,
+        exp=origin.at + commands.LIFETIME_S,
+        jti=jti,
+        kind=kind,
+        body=jws.b64url(order),
+        **evidence,
+    )
+
+
+def _shown(held: Evidence, method: str, path: str, **signed: Any) -> Pairs:
+    """Return the headers that show a caller: token and proof."""
+    proof = held.prove(held.session, method, path, access_token=held.token, **signed)
+    return (("Authorization", f"DPoP {held.token}"), ("DPoP", proof))
+
+
+def _event(origin: Origin, sent: Sent, *, account: str | None = None) -> Event:
+    """Return the event of a public route, behind the gate if it let an account through."""
+    event = _arrived(sent, origin.public).to_function()
+    if account is not None:
+        event["requestContext"]["authorizer"] = {"principalId": account, "integrationLatency": 21}
+    return _completed(event, origin, url=origin.public)
+
+
+def _internal(origin: Origin, role: str, sent: Sent) -> Event:
+    """Return the event of an internal route, called by a role that IAM let through."""
+    name = f"{origin.stack}-{role}"
+    event = _completed(_arrived(sent, origin.internal).to_function(), origin, url=origin.internal)
+    event["requestContext"]["identity"] |= {
+        "accountId": ACCOUNT,
+        "caller": f"AROAEXAMPLE:{name}",
+        "user": f"AROAEXAMPLE:{name}",
+        "userArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{name}",
+    }
+    return event
+
+
+def _arrived(sent: Sent, url: str) -> Sent:
+    """Return the request with the headers that every client and the gateway itself add."""
+    return Sent(**{**vars(sent), "headers": _transport(url, *sent.headers)})
+
+
+def _transport(url: str, *own: tuple[str, str]) -> Pairs:
+    parts = urlsplit(url)
+    return (
+        ("Accept", "application/json"),
+        *own,
+        ("Host", parts.netloc),
+        ("User-Agent", USER_AGENT),
+        ("X-Amzn-Trace-Id", "Root=1-69550800-0123456789abcdef01234567"),
+        ("X-Forwarded-For", "192.0.2.1"),
+        ("X-Forwarded-Port", str(parts.port or 443)),
+        ("X-Forwarded-Proto", parts.scheme),
+    )
+
+
+def _completed(event: Event, origin: Origin, *, url: str) -> Event:
+    """Return the event with all that API Gateway says about a request and the product ignores."""
+    when = datetime.fromtimestamp(origin.at, UTC)
+    nobody = dict.fromkeys(
+        (
+            "accessKey",
+            "accountId",
+            "apiKey",
+            "apiKeyId",
+            "caller",
+            "cognitoAuthenticationProvider",
+            "cognitoAuthenticationType",
+            "cognitoIdentityId",
+            "cognitoIdentityPoolId",
+            "principalOrgId",
+            "user",
+            "userArn",
+        )
+    )
+    context = event["requestContext"]
+    context["identity"] = nobody | context["identity"] | {"userAgent": USER_AGENT}
+    event["requestContext"] = context | {
+        "deploymentId": "d1e2f3",
+        "domainName": urlsplit(url).hostname,
+        "domainPrefix": (urlsplit(url).hostname or "").split(".")[0],
+        "protocol": "HTTP/1.1",
+        "requestTime": when.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        "requestTimeEpoch": origin.at * 1000,
+        "resourceId": "r4s5t6",
+    }
+    return event
+
+
+def _members(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json", exclude_none=True)
+
+
+def _body(members: Mapping[str, object]) -> str:
+    return jws.compact_json(members).decode()
+
+
+def write(made: Mapping[str, Event], folder: Path) -> None:
+    """Write each event to `<zone>/<endpoint>.json` in a folder."""
+    for name, event in made.items():
+        file = folder / f"{name}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text_of(event))
+
+
+def text_of(event: Event) -> str:
+    """Return an event as it stands in its file."""
+    return json.dumps(event, indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Write the committed events, or live ones, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.sample_events")
+    parser.add_argument("--live", action="store_true", help="make them for a running stack")
+    parser.add_argument("--stack", default=STACK, help="the stack's name (%(default)s)")
+    arguments = parser.parse_args()
+    if not arguments.live:
+        write(events(*fixed()), EVENTS)
+        return 0
+    try:
+        stack = Stack.load(arguments.stack)
+        http.send(stack.public_origin, "GET", "/.well-known/jwks.json")
+    except (StackNotRunningError, OSError):
+        parser.error(NOT_RUNNING.format(name=arguments.stack))
+    folder = LOCAL / stack.name / "events"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    write(events(*live(stack)), folder)
+    sys.stdout.write(f"Written to {folder}. Use them within half a minute.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
