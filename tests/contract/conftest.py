@@ -78,7 +78,6 @@ def product(
 
 def _forget() -> None:
     """Make this process a fresh execution environment: nothing cached."""
-    clients._session.cache_clear()
     clients._client.cache_clear()
     secret.secret.cache_clear()
     kms._public_key.cache_clear()

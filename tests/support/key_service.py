@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 NONCE_BYTES = 12
+POLL_S = 0.02
 
 
 class Refusal(Exception):  # noqa: N818 it is KMS's word, not an error of the test
@@ -95,7 +96,7 @@ def running() -> Iterator[KeyService]:
     server = _Server(("127.0.0.1", 0), _Handler)
     service = KeyService(f"http://127.0.0.1:{server.server_address[1]}")
     server.RequestHandlerClass = type("Handler", (_Handler,), {"service": service})
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
     thread.start()
     try:
         yield service

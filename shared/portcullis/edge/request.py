@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from portcullis import strict_json
 from portcullis.errors import Fault, InvalidError
+from portcullis.evidence import orders
 
 BODY_BYTES_MAX = 16_384
 FAULTS_MAX = 8
@@ -107,8 +108,8 @@ class Request[Body]:
         Raises:
             IdempotencyKeyRequiredError: there is none, or not one of 1 to 64 visible characters.
         """
-        key = self.header("idempotency-key") or ""
-        if not 1 <= len(key) <= 64 or not all("!" <= char <= "~" for char in key):  # noqa: PLR2004
+        key = self.header("idempotency-key")
+        if not orders.is_key(key):
             raise IdempotencyKeyRequiredError
         return key
 

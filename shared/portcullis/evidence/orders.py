@@ -4,7 +4,8 @@ The public edge and the ledger read the same bytes through the same models, so t
 checked is what is posted.
 """
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, TypeGuard
 
 from pydantic import StringConstraints, ValidationError
 
@@ -14,8 +15,11 @@ from portcullis.evidence.errors import EvidenceError
 from portcullis.schema import Strict
 
 AccountId = Annotated[str, StringConstraints(pattern=r"^[a-z2-7]{26}$")]
-Reference = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
-"""Visible ASCII; also the shape of an idempotency key."""
+KEY_SHAPE = r"[\x21-\x7e]{1,64}"
+"""1 to 64 visible ASCII characters: the shape of an idempotency key."""
+Reference = Annotated[str, StringConstraints(pattern=f"^{KEY_SHAPE}$")]
+
+_KEY = re.compile(KEY_SHAPE)
 
 BYTES_MAX = 2048
 """No order is longer: a padded one is refused before anything is signed or sent on."""
@@ -46,6 +50,11 @@ class Deposit(Strict):
 
 ROUTES: dict[OrderKind, str] = {"open-wallet": "/wallets", "transfer": "/transfers"}
 """The public route on which a user gives each order: the URL that the proof must name."""
+
+
+def is_key(text: str | None) -> TypeGuard[str]:
+    """Return whether *text* has the shape of an idempotency key."""
+    return text is not None and _KEY.fullmatch(text) is not None
 
 
 def read[Order: Strict](body: bytes, model: type[Order]) -> Order:

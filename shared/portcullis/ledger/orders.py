@@ -31,7 +31,7 @@ def of_user(command: Command) -> Order:
     """
     try:
         who = _user(command)
-        body, key = command.order, who.proof.idempotency_key or ""
+        body, key = command.order, _key(who)
         dpop.verify_order(who.proof, body=body, idempotency_key=key)
         if command.kind == "open-wallet":
             return _open_wallet(command, who, orders.read(body, OpenWallet), key)
@@ -85,6 +85,13 @@ def _user(command: Command) -> Caller:
         expected_path=orders.ROUTES[command.kind],
         now_s=command.iat,
     )
+
+
+def _key(who: Caller) -> str:
+    key = who.proof.idempotency_key
+    if not orders.is_key(key):
+        raise EvidenceError("idempotency key")
+    return key
 
 
 def _open_wallet(command: Command, who: Caller, order: OpenWallet, key: str) -> Order:

@@ -1,6 +1,5 @@
 """Postings: double entry, decided purely. What is planned here is what the write demands."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,11 +14,11 @@ from portcullis.refusals import (
 )
 
 BALANCE_MINOR_MAX = 10**17
-LEGS_MAX = 16
+LEGS_MIN, LEGS_MAX = 2, 16
 
 
 class UnbalancedError(Exception):
-    """The legs do not sum to zero in each currency: a defect of ours, never a client's."""
+    """The legs are not of one currency summing to zero: a defect of ours, never a client's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def plan(
 
     Args:
         posting: its id.
-        legs: its signed legs; they sum to zero in each currency.
+        legs: its signed legs, of one currency; they sum to zero.
         heads: the heads that are open, by owner.
         house: the head of the partner's house if it is opened by this very posting.
         floor_minor: what the house may come down to; a user's wallet never goes below zero.
@@ -80,10 +79,10 @@ def plan(
 
 
 def _demand_balanced(legs: Sequence[Leg]) -> None:
-    sums: dict[str, int] = defaultdict(int)
-    for leg in legs:
-        sums[leg.currency] += leg.minor
-    if any(sums.values()) or not 2 <= len(legs) <= LEGS_MAX:  # noqa: PLR2004
+    if not LEGS_MIN <= len(legs) <= LEGS_MAX:
+        raise UnbalancedError
+    # Heads are known by owner, so one posting is of one currency.
+    if sum(leg.minor for leg in legs) != 0 or len({leg.currency for leg in legs}) != 1:
         raise UnbalancedError
 
 

@@ -52,6 +52,8 @@ def entries(
         NoSuchWalletError: there is no such wallet.
         InfrastructureError: the store did not answer.
     """
+    if currency not in EXPONENTS:
+        raise NoSuchWalletError  # before anything of the caller's is part of a key
     page = _limit(limit)
     before = None if cursor is None else tables.entry_sk(_open(cursor, account, currency))
     items = dynamodb.query(
@@ -82,8 +84,6 @@ def entries(
 
 
 def _is_absent(account: str, currency: str) -> bool:
-    if currency not in EXPONENTS:
-        return True
     return dynamodb.get(tables.balances(), tables.head_key(account, currency)) is None
 
 
