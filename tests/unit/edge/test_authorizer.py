@@ -1,0 +1,212 @@
+"""The gate's edge: a verdict is a policy, never an exception, and holds nothing of the client's."""
+
+import json
+from typing import Any, Never
+
+import pytest
+
+from portcullis.edge.authorizer import authorize
+from portcullis.errors import InfrastructureError, RefusedError
+from portcullis.evidence.access_token import AccessToken
+from portcullis.evidence.errors import InvalidTokenError
+from tests.support.events import API_ARN, STAGE, Context, Sent
+from tests.unit import refusals
+from tests.unit.conftest import Written
+from tests.unit.evidence.genuine import ACCOUNT, token_claims
+
+KINDS = refusals.concrete()
+HEADERS = (("Authorization", "DPoP token"), ("DPoP", "proof"))
+CHALLENGES = {
+    "authentication-required": 'DPoP algs="ES256"',
+    "invalid-proof": 'DPoP error="invalid_dpop_proof", algs="ES256"',
+    "proof-replayed": 'DPoP error="invalid_dpop_proof", algs="ES256"',
+    "invalid-token": 'DPoP error="invalid_token", algs="ES256"',
+    "session-ended": 'DPoP error="invalid_token", algs="ES256"',
+    "session-terminated": 'DPoP error="invalid_token", algs="ES256"',
+}
+
+
+def admit(**_: Any) -> AccessToken:
+    """Admit everybody."""
+    return AccessToken.model_validate(token_claims())
+
+
+def verdict(error: Exception | None = None, sent: Sent | None = None) -> dict[str, Any]:
+    """Return the policy for a request that is admitted, or refused with *error*."""
+
+    def refuse(**_: Any) -> Never:
+        assert error is not None
+        raise error
+
+    event = (sent or Sent(headers=HEADERS)).to_authorizer()
+    return authorize(refuse if error else admit, event, Context())
+
+
+def statement(policy: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy's one statement."""
+    assert policy["policyDocument"]["Version"] == "2012-10-17"
+    (only,) = policy["policyDocument"]["Statement"]
+    return dict(only)
+
+
+def test_an_admitted_request_is_allowed_as_its_account() -> None:
+    """Allow names the account and says nothing more: functions verify for themselves."""
+    policy = verdict()
+    assert policy == {
+        "principalId": ACCOUNT,
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Action": "execute-api:Invoke",
+                    "Effect": "Allow",
+                    "Resource": f"{API_ARN}/{STAGE}/POST/transfers",
+                }
+            ],
+        },
+        "context": {},
+    }
+
+
+def test_the_gate_is_asked_with_what_was_sent() -> None:
+    """Authorization, proof, method and the path as the client spelled it go to the gate."""
+    asked: dict[str, Any] = {}
+
+    def remember(**arguments: Any) -> AccessToken:
+        asked.update(arguments)
+        return admit()
+
+    sent = Sent(method="GET", path="/wallets/EUR/entries", headers=HEADERS)
+    authorize(remember, sent.to_authorizer(), Context())
+    assert asked == {
+        "authorization": "DPoP token",
+        "proof": "proof",
+        "method": "GET",
+        "path": "/wallets/EUR/entries",
+    }
+
+
+def test_absent_headers_are_told_as_absent() -> None:
+    """A request without headers asks the gate with None, not with empty texts."""
+    asked: dict[str, Any] = {}
+
+    def remember(**arguments: Any) -> AccessToken:
+        asked.update(arguments)
+        return admit()
+
+    authorize(remember, Sent(headers=()).to_authorizer(), Context())
+    assert (asked["authorization"], asked["proof"]) == (None, None)
+
+
+# ---- denials ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.code))
+def test_every_refusal_is_a_deny_with_its_reason(kind: type[RefusedError]) -> None:
+    """A refusal is a verdict: Deny, of nobody, with type, title and challenge and no more."""
+    policy = verdict(kind())
+    assert policy["principalId"] == "nobody"
+    assert statement(policy)["Effect"] == "Deny"
+    assert policy["context"].keys() == {"type", "title", "challenge"}
+    assert policy["context"]["type"] == f"urn:portcullis:problem:{kind.code}"
+    assert policy["context"]["title"] == kind.title
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.code))
+def test_type_and_title_are_safe_inside_a_json_template(kind: type[RefusedError]) -> None:
+    """API Gateway puts both between quotation marks unescaped: they break out of nothing."""
+    context = verdict(kind())["context"]
+    for text in (context["type"], context["title"]):
+        assert all(" " <= char <= "~" and char not in '"\\$' for char in text)
+    template = '{{"type":"{type}","title":"{title}","status":401}}'.format(**context)
+    assert json.loads(template)["title"] == kind.title
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.code))
+def test_the_challenge_is_that_of_rfc_9449(kind: type[RefusedError]) -> None:
+    """Section 7.1: scheme DPoP, an error where credentials were sent, and the algorithms."""
+    challenge = verdict(kind())["context"]["challenge"]
+    assert challenge == CHALLENGES.get(kind.code, CHALLENGES["invalid-token"])
+    assert all(" " <= char <= "~" for char in challenge)
+
+
+def test_a_repeated_header_is_a_deny() -> None:
+    """Two tokens are none: the gate is not even asked."""
+    for name in ("Authorization", "DPoP", "dpop", "Host"):
+        sent = Sent(headers=[*HEADERS, (name, "a"), (name.upper(), "b")])
+        policy = verdict(AssertionError("asked"), sent)
+        assert statement(policy)["Effect"] == "Deny"
+        assert policy["context"]["type"] == "urn:portcullis:problem:duplicate-header"
+
+
+# ---- failures -----------------------------------------------------------------------------------
+
+
+def test_an_unknown_liveness_is_raised(written: Written) -> None:
+    """API Gateway makes 503 of it; a Deny would tell an honest client to sign in again."""
+    with pytest.raises(InfrastructureError):
+        verdict(InfrastructureError("ThrottlingException"))
+    entry, metric = written.entries()
+    assert (entry["message"], entry["code"]) == ("failed", "ThrottlingException")
+    assert metric["failed"] == [1.0]
+
+
+def test_a_defect_of_the_gate_admits_nobody() -> None:
+    """An unknown exception is no Allow: it leaves the function, and the request does not pass."""
+    with pytest.raises(ZeroDivisionError):
+        verdict(ZeroDivisionError())
+
+
+# ---- the resource -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "resource", "path", "expected"),
+    [
+        ("GET", "/wallets", "/wallets", "GET/wallets"),
+        ("GET", "/wallets/{currency}/entries", "/wallets/EUR/entries", "GET/wallets/*/entries"),
+        ("GET", "/wallets/{currency}/entries", "/wallets/*/entries", "GET/wallets/*/entries"),
+        ("GET", "/a/{b}/{c}", "/a/x/y", "GET/a/*/*"),
+        ("GET", "/a/{rest+}", "/a/b/c/d", "GET/a/*"),
+        ("DELETE", "/sessions/{id}", "/sessions/**/../*", "DELETE/sessions/*"),
+    ],
+)
+@pytest.mark.parametrize("error", [None, InvalidTokenError()], ids=["Allow", "Deny"])
+def test_a_policy_is_about_the_route(
+    method: str, resource: str, path: str, expected: str, error: Exception | None
+) -> None:
+    """One route, each path parameter one wildcard, whatever the client wrote in its place."""
+    sent = Sent(method=method, resource=resource, path=path, headers=HEADERS)
+    assert statement(verdict(error, sent))["Resource"] == f"{API_ARN}/{STAGE}/{expected}"
+
+
+@pytest.mark.parametrize(
+    "text", ["*", "?", "**", "../*", "c4nary", "é", "%2a", 'a"b', "arn:aws:execute-api:*:*:*/*"]
+)
+def test_no_text_of_the_client_is_in_a_policy(text: str) -> None:
+    """`*` and `?` would be wildcards of the policy, so none of the path's text gets there."""
+    template = Sent(resource="/wallets/{currency}/entries", path="/wallets/EUR/entries")
+    sent = Sent(resource=template.resource, path=f"/wallets/{text}/entries", headers=HEADERS)
+    assert verdict(None, sent) == verdict(None, template)
+    assert verdict(InvalidTokenError(), sent) == verdict(InvalidTokenError(), template)
+
+
+# ---- the log ------------------------------------------------------------------------------------
+
+
+def test_each_verdict_is_one_line(written: Written) -> None:
+    """A line tells outcome, code and duration."""
+    verdict(InvalidTokenError())
+    entry, metric = written.entries()
+    assert (entry["message"], entry["code"]) == ("refused", "invalid-token")
+    assert (entry["function"], metric["refused"]) == ("portcullis-test", [1.0])
+    verdict()
+    entry, metric = written.entries()
+    assert (entry["message"], metric["done"]) == ("done", [1.0])
+    assert ACCOUNT not in json.dumps(entry)
+
+
+def test_the_logged_id_is_one_that_the_client_cannot_choose(written: Written) -> None:
+    """A client may override `requestId` (header X-Amzn-RequestId), so it is not what is logged."""
+    verdict(None, Sent(headers=HEADERS, request_id="s3cr3t"))
+    assert "s3cr3t" not in written.text()
