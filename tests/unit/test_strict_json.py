@@ -84,7 +84,6 @@ def test_what_json_can_say_is_read(value: Any) -> None:
         b"",
         b" ",
     ],
-    ids=str,
 )
 def test_what_two_parsers_may_read_differently_is_refused(text: bytes) -> None:
     """RFC 8259 and RFC 7493: duplicate names, lone surrogates, infinities, other encodings."""

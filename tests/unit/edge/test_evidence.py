@@ -175,7 +175,6 @@ def test_a_signed_order_gives_its_signer_and_key() -> None:
         {"idk": "order-2"},
         {"idk": ""},
     ],
-    ids=str,
 )
 def test_an_order_that_the_proof_does_not_sign_is_refused(claims: dict[str, Any]) -> None:
     """400, without a challenge: a captured edge cannot make an order of a read's proof."""

@@ -146,6 +146,7 @@ def test_any_number_is_refused_or_is_the_one_spelling(text: str, currency: str) 
         ("1.00", None),
         (b"1.00", "EUR"),
     ],
+    ids=ascii,
 )
 def test_what_is_no_amount_is_refused(text: object, currency: object) -> None:
     """Zero, negative, too large, untyped or unknown: none of them is an amount."""

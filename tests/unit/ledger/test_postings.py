@@ -169,7 +169,7 @@ def test_legs_that_do_not_sum_to_zero_are_our_defect(movements: list[int]) -> No
 
 @given(st.integers(min_value=1, max_value=10**15), st.integers(min_value=0, max_value=10**15))
 def test_one_currency_never_pays_for_another(minor: int, other: int) -> None:
-    """Each currency sums to zero by itself: a sum over all of them is no balance."""
+    """A sum of zero over two currencies is no balance."""
     legs = [
         Leg(account="giver", currency="EUR", minor=-minor),
         Leg(account="taker", currency="USD", minor=minor),
@@ -178,6 +178,17 @@ def test_one_currency_never_pays_for_another(minor: int, other: int) -> None:
     heads = {owner: head(owner, 10**16) for owner in ("giver", "taker", "third", "fourth")}
     with pytest.raises(UnbalancedError):
         plan(POSTING, legs, heads=heads)
+
+
+def test_a_posting_is_of_one_currency() -> None:
+    """Heads are known by owner: two currencies are refused even if each sums to zero."""
+    legs = [
+        *legs_of(giver=-1, taker=1),
+        Leg(account="giver", currency="USD", minor=-1),
+        Leg(account="taker", currency="USD", minor=1),
+    ]
+    with pytest.raises(UnbalancedError):
+        plan(POSTING, legs, heads={"giver": head("giver", 9), "taker": head("taker", 9)})
 
 
 @pytest.mark.parametrize("count", [0, 1, LEGS_MAX + 1])

@@ -1,0 +1,13 @@
+"""What every test has in common."""
+
+LONG = 16
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a text as it reads, but a long one by its argument: it may hold a fresh key.
+
+    A test's name must be the same in every process that collects it.
+    """
+    if not isinstance(val, str | bytes):
+        return None
+    return argname if len(val) > LONG else repr(val)
