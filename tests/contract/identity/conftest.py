@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from portcullis.aws import clients
+from portcullis.identity import tokens
 from tests.contract.identity.people import Family, Person
 from tests.support import faults
 from tests.support.faults import Proxy
@@ -26,8 +27,9 @@ def proxy(product: Product, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 
 @pytest.fixture
 def person(product: Product) -> Person:
-    """Somebody who has opened an account through the product."""
+    """Somebody who has opened an account through the product, which has its secret by then."""
     assert product
+    tokens.family_keys()
     return Person.with_account()
 
 

@@ -37,13 +37,13 @@ class Race[T]:
 
 
 def split[T, R: Exception](
-    outcomes: Sequence[T | Exception], refusal: type[R]
+    outcomes: Sequence[T | Exception], *refusals: type[R]
 ) -> tuple[list[T], list[R]]:
     """Return what was granted and what was refused; any other error is the test's failure."""
     granted: list[T] = []
     refused: list[R] = []
     for outcome in outcomes:
-        if isinstance(outcome, refusal):
+        if isinstance(outcome, refusals):
             refused.append(outcome)
         elif isinstance(outcome, Exception):
             raise outcome
