@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -12,6 +12,7 @@ from botocore.session import get_session
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
+    from botocore.session import Session
 
 REGION = "us-east-1"
 CREDENTIAL = "local"
@@ -48,7 +49,7 @@ class Tables:
 
     def client(self, config: Config = PLAIN) -> "BaseClient":
         """Return a new botocore client of the database; the caller closes it."""
-        return get_session().create_client(
+        return _session().create_client(
             "dynamodb",
             region_name=REGION,
             endpoint_url=self.endpoint,
@@ -71,9 +72,15 @@ class Tables:
         return self.client()
 
 
+@cache
+def _session() -> "Session":
+    """One session for all: it parses DynamoDB's model once, which takes longer than a test."""
+    return get_session()
+
+
 @contextmanager
 def created(endpoint: str) -> Iterator[Tables]:
-    """Create the tables, yield their names, delete them at the end."""
+    """Create the tables and yield their names; they end with the database, which is in memory."""
     prefix = uuid.uuid4().hex[:12]
     names = {table: f"{prefix}-{table.replace('_', '-')}" for table in KEYS}
     tables = Tables(endpoint=endpoint, **names)
@@ -90,7 +97,5 @@ def created(endpoint: str) -> Iterator[Tables]:
         )
     try:
         yield tables
-        for name in names.values():
-            tables.call("delete_table", TableName=name)
     finally:
         tables._own.close()

@@ -34,6 +34,7 @@ _CONTENTION = {
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
 }
+_CANCELED = "TransactionCanceledException"
 _NO_REASON = {"None", ""}
 _NAME = re.compile(r"#([a-z_]+)")
 
@@ -267,7 +268,9 @@ def _contended(operation: str, **arguments: Any) -> None:
             _call(operation, **arguments)
         except ClientError as error:
             failure = _transaction_failure(error)
-            if not isinstance(failure, ContentionError) or attempt == CONTENTION_ROUNDS_MAX:
+            # Throttling of the request itself has been retried by the SDK.
+            again = _code(error) == _CANCELED and isinstance(failure, ContentionError)
+            if not again or attempt == CONTENTION_ROUNDS_MAX:
                 raise failure from None
             time.sleep(entropy.jitter_s(CONTENTION_PAUSE_S * 2**attempt))
         else:
@@ -280,14 +283,18 @@ def _call(operation: str, **arguments: Any) -> Any:
     except BotoCoreError as error:
         raise StoreError(type(error).__name__) from None
     except ClientError as error:
-        code = error.response["Error"]["Code"]
+        code = _code(error)
         if operation in {"get_item", "batch_get_item", "query"}:
             raise StoreError(code) from None
         raise
 
 
+def _code(error: ClientError) -> str:
+    return str(error.response["Error"]["Code"])
+
+
 def _single_failure(error: ClientError) -> Exception:
-    code = error.response["Error"]["Code"]
+    code = _code(error)
     if code != "ConditionalCheckFailedException":
         return ContentionError(code) if code in _CONTENTION else StoreError(code)
     met: Any = error.response.get("Item")
@@ -295,8 +302,8 @@ def _single_failure(error: ClientError) -> Exception:
 
 
 def _transaction_failure(error: ClientError) -> Exception:
-    code = error.response["Error"]["Code"]
-    if code != "TransactionCanceledException":
+    code = _code(error)
+    if code != _CANCELED:
         return ContentionError(code) if code in _CONTENTION else StoreError(code)
     reasons = error.response.get("CancellationReasons") or []
     codes = {reason.get("Code") or "None" for reason in reasons} - _NO_REASON

@@ -332,8 +332,9 @@ def test_use_prolongs_the_idle_time_and_never_the_absolute(
 @pytest.mark.parametrize("left_s", [1, 100, 899])
 def test_an_access_token_never_outlives_its_session(person: Person, left_s: int) -> None:
     """Near the absolute end rotation and retry yield access tokens that end with the session."""
-    family, start = person.session_at(1), now()
-    end, text = family.stored.absolute_expires, family.refresh_token
+    family = person.session_at(1)
+    start, end = family.stored.rotated_at, family.stored.absolute_expires
+    text = family.refresh_token
     for at_s in range(start + sessions.IDLE_S - 1, end - left_s, sessions.IDLE_S - 1):
         text = family.refresh(text, at_s=at_s).refresh_token
     for _ in ("rotation", "retry"):
