@@ -11,7 +11,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 Outcome = Literal["done", "refused", "failed"]
 
-_logger = Logger(service="portcullis", log_uncaught_exceptions=False)
+# A location would always be this module.
+_logger = Logger(service="portcullis", location=None)
 
 
 class Fields(TypedDict, total=False):

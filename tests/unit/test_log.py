@@ -20,7 +20,7 @@ EVERY: log.Fields = {
     "duration_ms": 3,
 }
 ALLOWED = set(log.Fields.__annotations__)
-OWN = {"level", "location", "message", "timestamp", "service"}
+OWN = {"level", "message", "timestamp", "service"}
 
 
 def test_the_allowed_fields_are_these() -> None:

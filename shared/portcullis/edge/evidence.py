@@ -52,15 +52,7 @@ def caller_of(request: Request[Any]) -> Caller:
     if scheme != "DPoP":
         raise InvalidTokenError
     try:
-        return caller.verify(
-            compact_token=token,
-            compact_proof=request.header("dpop") or "",
-            keys=kms.trusted_keys(*settings_list("ACCESS_TOKEN_KEYS")),
-            expected_origin=setting("PUBLIC_ORIGIN"),
-            expected_method=request.method,
-            expected_path=request.path,
-            now_s=clock.now_s(),
-        )
+        return _caller(request, token=token, proof=request.header("dpop"))
     except EvidenceError as error:
         raise InvalidTokenError from error
 
@@ -89,15 +81,20 @@ def on_behalf_of(request: Request[Any]) -> Caller:
     Raises:
         EvidenceRefusedError: the user's token or proof does not verify.
     """
+    token, proof = request.header("portcullis-token"), request.header("portcullis-proof")
     try:
-        return caller.verify(
-            compact_token=request.header("portcullis-token") or "",
-            compact_proof=request.header("portcullis-proof") or "",
-            keys=kms.trusted_keys(*settings_list("ACCESS_TOKEN_KEYS")),
-            expected_origin=setting("PUBLIC_ORIGIN"),
-            expected_method=request.method,
-            expected_path=request.path,
-            now_s=clock.now_s(),
-        )
+        return _caller(request, token=token, proof=proof)
     except EvidenceError as error:
         raise EvidenceRefusedError from error
+
+
+def _caller(request: Request[Any], *, token: str | None, proof: str | None) -> Caller:
+    return caller.verify(
+        compact_token=token or "",
+        compact_proof=proof or "",
+        keys=kms.trusted_keys(*settings_list("ACCESS_TOKEN_KEYS")),
+        expected_origin=setting("PUBLIC_ORIGIN"),
+        expected_method=request.method,
+        expected_path=request.path,
+        now_s=clock.now_s(),
+    )

@@ -2,9 +2,9 @@
 
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 
-from portcullis.amounts import Amount, Currency
+from portcullis.amounts import Amount, Currency, DecimalText
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import ConditionFailedError
 from portcullis.errors import ConflictError, InvalidError
@@ -35,7 +35,7 @@ class Registration(Strict):
     partner: PartnerId
     role: RoleName
     key: dict[str, str]
-    floor: dict[Currency, str]
+    floor: dict[Currency, DecimalText]
 
     def to_partner(self) -> Partner:
         """Return the partner to store.
@@ -59,7 +59,10 @@ class Registration(Strict):
 
     @model_validator(mode="after")
     def _floor_fits_its_currency(self) -> Self:
-        self._floor_minor()
+        try:
+            self._floor_minor()
+        except ValidationError:
+            raise ValueError("a floor does not fit its currency") from None
         return self
 
 
