@@ -1,5 +1,6 @@
 """Sign-in with a discoverable passkey: one batch read, one signature, one transaction."""
 
+import time
 from typing import Any
 
 from portcullis import entropy
@@ -29,7 +30,9 @@ PHISHING_RESISTANT = "phr"
 """``acr`` of OpenID's Extended Authentication Profile for a phishing-resistant sign-in."""
 PASSKEY_METHODS = ("pop", "user", "mfa")
 """``amr`` (RFC 8176): a key was proven, by a present user, who was verified."""
-NUMBERING_ROUNDS_MAX = 4
+NUMBERING_ROUNDS_MAX = 6
+"""Sign-ins of one account at one moment compete for the number of their event."""
+PAUSE_S = 0.02
 
 
 class SignInRefusedError(UnauthenticatedError):
@@ -66,7 +69,7 @@ def sign_in(assertion: Assertion, *, proof: Proof, now_s: int) -> Tokens:
     if len(handle) != entropy.ID_BYTES:
         raise SignInRefusedError
     account = entropy.id_from_bytes(handle)
-    for _ in range(NUMBERING_ROUNDS_MAX):
+    for attempt in range(NUMBERING_ROUNDS_MAX):
         challenge_item, credential, standing_item, outbox_head = dynamodb.batch_get(
             (tables.once(), tables.challenge_key(value)),
             (tables.identity(), tables.credential_key(assertion.credential_id)),
@@ -96,6 +99,7 @@ def sign_in(assertion: Assertion, *, proof: Proof, now_s: int) -> Tokens:
         )
         if started is not None:
             return started
+        time.sleep(entropy.jitter_s(PAUSE_S * 2**attempt))
     raise ContentionError("sign-in")
 
 
