@@ -148,7 +148,7 @@ CALLS: dict[str, tuple[str, Call]] = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def rows(stock: Emulator, ours: Emulator) -> None:
     """A row of each tenant in each emulator."""
     for emulator in (stock, ours):
