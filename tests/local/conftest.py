@@ -7,7 +7,6 @@ import pytest
 
 from tests.local.emulators import Emulator, our_emulator, stock_emulator
 
-
 HERE = Path(__file__).parent
 
 
