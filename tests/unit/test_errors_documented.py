@@ -12,10 +12,11 @@ from samtranslator.yaml_helper import yaml_parse
 
 from portcullis.edge import request as requests
 from portcullis.edge import response
-from portcullis.edge.response import PROBLEM_PREFIX, status_of
+from portcullis.edge.response import status_of
 from portcullis.errors import RefusedError
 from portcullis.identity import gate
 from portcullis.refusals import LEDGER_REFUSALS
+from portcullis.vocabulary import PROBLEM_PREFIX
 from tests.unit import refusals
 
 KEBAB_CASE = re.compile(r"[a-z]+(-[a-z]+)*")

@@ -10,9 +10,9 @@ from typing import Any
 from portcullis import log
 from portcullis.edge import request as requests
 from portcullis.edge.endpoint import failure_fields, refusal_fields
-from portcullis.edge.response import PROBLEM_PREFIX
 from portcullis.errors import InfrastructureError, RefusedError
 from portcullis.evidence.access_token import AccessToken
+from portcullis.vocabulary import PROBLEM_PREFIX
 
 type Admit = Callable[..., AccessToken]
 

@@ -16,6 +16,7 @@ from portcullis.evidence.errors import (
     OrderNotSignedError,
 )
 from portcullis.settings import setting, settings_list
+from portcullis.vocabulary import USER_PROOF_HEADER, USER_TOKEN_HEADER
 
 
 def proof_of(request: Request[Any]) -> Proof:
@@ -81,7 +82,7 @@ def on_behalf_of(request: Request[Any]) -> Caller:
     Raises:
         EvidenceRefusedError: the user's token or proof does not verify.
     """
-    token, proof = request.header("portcullis-token"), request.header("portcullis-proof")
+    token, proof = request.header(USER_TOKEN_HEADER), request.header(USER_PROOF_HEADER)
     try:
         return _caller(request, token=token, proof=proof)
     except EvidenceError as error:

@@ -16,9 +16,8 @@ from portcullis.errors import (
     UnavailableError,
     UnprocessableError,
 )
+from portcullis.vocabulary import PROBLEM_PREFIX, REPLAYED_HEADER
 
-REPLAYED_HEADER = "Idempotent-Replayed"
-PROBLEM_PREFIX = "urn:portcullis:problem:"
 RETRY_AFTER_S = 1
 
 STATUS: dict[type[RefusedError], int] = {

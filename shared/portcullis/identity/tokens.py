@@ -1,5 +1,6 @@
 """Token responses: an access token signed by KMS beside a refresh token."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,12 @@ def family_keys() -> Keys:
     Raises:
         InfrastructureError: the zone's secret is not to be had.
     """
-    return Keys(tables.refresh_secret())
+    return _keys(tables.refresh_secret())
+
+
+@functools.cache
+def _keys(secret: bytes) -> Keys:
+    return Keys(secret)  # derived once for each environment, not for each use
 
 
 def issue(session: Session, token: RefreshToken, *, now_s: int) -> Tokens:

@@ -118,7 +118,7 @@ def _decide(
 def _house(order: Order, page: Page, *, now_s: int) -> Head | None:
     """Return the partner's house if its first deposit in a currency is to open it."""
     debit = order.legs[0]
-    if not debit.account.startswith(tables.HOUSE) or debit.account in page.heads:
+    if not tables.is_house(debit.account) or debit.account in page.heads:
         return None
     return Head.opened(debit.account, debit.currency, now_s=now_s)
 

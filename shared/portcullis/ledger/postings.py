@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from portcullis.evidence.receipts import Leg
+from portcullis.ledger import tables
 from portcullis.ledger.chain import Entry
 from portcullis.ledger.heads import Head
 from portcullis.refusals import (
@@ -65,13 +66,12 @@ def plan(
         before = house if is_new else heads.get(leg.account)
         if before is None:
             raise WalletNotOpenError
-        is_house = leg.account.startswith("house:")
         movements.append(
             _move(
                 posting,
                 leg,
                 before,
-                floor_minor=floor_minor if is_house else 0,
+                floor_minor=floor_minor if tables.is_house(leg.account) else 0,
                 is_new=is_new,
             )
         )

@@ -40,9 +40,14 @@ def house(partner: str) -> str:
     return HOUSE + partner
 
 
+def is_house(owner: str) -> bool:
+    """Return whether an owner is a partner's house."""
+    return owner.startswith(HOUSE)
+
+
 def heads_pk(owner: str) -> str:
     """Return the partition of an owner's heads, one item for each currency."""
-    if owner.startswith(HOUSE):
+    if is_house(owner):
         return f"HOUSE#{owner.removeprefix(HOUSE)}"
     return f"WALLET#{owner}"
 

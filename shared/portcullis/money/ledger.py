@@ -14,8 +14,12 @@ from portcullis.evidence.orders import OpenWallet, OrderKind, Transfer
 from portcullis.money import commands
 from portcullis.refusals import LEDGER_REFUSALS
 from portcullis.settings import setting
-
-PROBLEM_PREFIX = "urn:portcullis:problem:"
+from portcullis.vocabulary import (
+    PROBLEM_PREFIX,
+    REPLAYED_HEADER,
+    USER_PROOF_HEADER,
+    USER_TOKEN_HEADER,
+)
 
 
 def order(
@@ -40,7 +44,7 @@ def order(
         hop.call("POST", setting("INTERNAL_ORIGIN") + commands.PATH, body={"command": command})
     )
     answer = dict(reply.body)
-    replayed = reply.headers.get("Idempotent-Replayed") == "true"
+    replayed = reply.headers.get(REPLAYED_HEADER) == "true"
     try:
         receipt = receipts.verify(
             str(answer.get("receipt")),
@@ -68,8 +72,8 @@ def read(path: str, *, query: Mapping[str, str], who: Caller) -> dict[str, Any]:
         "GET",
         setting("INTERNAL_ORIGIN") + path + suffix,
         headers={
-            "Portcullis-Token": who.compact_token,
-            "Portcullis-Proof": who.compact_proof,
+            USER_TOKEN_HEADER: who.compact_token,
+            USER_PROOF_HEADER: who.compact_proof,
         },
     )
     return dict(_answered(reply).body)

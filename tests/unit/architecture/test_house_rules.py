@@ -66,6 +66,7 @@ PURE = {
     "portcullis.refusals",
     "portcullis.schema",
     "portcullis.strict_json",
+    "portcullis.vocabulary",
 }
 """The same input gives the same output: neither they nor what they import know AWS, settings,
 clock or randomness."""

@@ -1,0 +1,9 @@
+"""What both ends of a hop, and the gateway between them, call things: each name spelled once."""
+
+PROBLEM_PREFIX = "urn:portcullis:problem:"
+"""Before the code of a refusal, this is the problem's type (RFC 9457)."""
+REPLAYED_HEADER = "Idempotent-Replayed"
+USER_TOKEN_HEADER = "Portcullis-Token"  # noqa: S105 a header's name
+"""The user's access token, on a read that the money zone makes for that user."""
+USER_PROOF_HEADER = "Portcullis-Proof"
+"""The user's DPoP proof, beside the token."""
