@@ -14,7 +14,7 @@ stack := $(python) -m infra.local.stack
 compile := .venv/bin/uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-.PHONY: help env build run stop status logs clean demo events test check lock
+.PHONY: help env build run stop status logs inbox clean demo events test check lock
 
 help: ## What there is
 	@echo "Portcullis. Needs Linux and Python 3.13; everything else it fetches."
@@ -38,6 +38,9 @@ status: env ## Whether the stack runs, where, since when, which release
 
 logs: env ## Follow the logs of the stack and of its functions
 	@$(stack) logs
+
+inbox: env ## Print, and take out, the notices that arrived for the owners of accounts
+	@$(python) -m infra.local.inbox
 
 clean: env ## Stop the stack and remove its state and every build
 	@$(stack) clean

@@ -7,8 +7,10 @@ what its twin drew.
 import base64
 import os
 import random
+import re
 
 ID_BYTES = 16
+_ID = re.compile(r"[a-z2-7]{26}")
 
 
 def random_bytes(count: int) -> bytes:
@@ -24,6 +26,23 @@ def new_id() -> str:
 def id_from_bytes(raw: bytes) -> str:
     """Return the id that names these 16 bytes."""
     return base64.b32encode(raw).decode("ascii").rstrip("=").lower()
+
+
+def is_id(text: str) -> bool:
+    """Return whether *text* has the shape of an id."""
+    return _ID.fullmatch(text) is not None
+
+
+def bytes_of_id(id_: str) -> bytes:
+    """Return the 16 bytes behind an id.
+
+    Raises:
+        ValueError: it is not an id.
+    """
+    raw = base64.b32decode(id_.upper() + "======")
+    if len(raw) != ID_BYTES or id_from_bytes(raw) != id_:
+        raise ValueError("not an id")
+    return raw
 
 
 def jitter_s(ceiling_s: float) -> float:

@@ -52,6 +52,27 @@ class UnprocessableError(RefusedError):
     """The request contradicts an earlier one."""
 
 
+class TooManyRequestsError(RefusedError):
+    """The caller asks too often; after a pause the same request may be sent again.
+
+    Args:
+        policy: the name of the limit that was met: a constant of ours.
+        quota: how many requests the limit allows in its window.
+        window_s: the window, in seconds.
+        retry_after_s: the pause, in whole seconds.
+    """
+
+    code = "too-many-requests"
+    title = "Too many requests. Wait before the next one."
+
+    def __init__(self, *, policy: str, quota: int, window_s: int, retry_after_s: int) -> None:
+        super().__init__()
+        self.policy = policy
+        self.quota = quota
+        self.window_s = window_s
+        self.retry_after_s = retry_after_s
+
+
 class UnavailableError(RefusedError):
     """Nothing was decided; the same request may be sent again after a pause."""
 

@@ -1,16 +1,18 @@
-"""Amazon DynamoDB Local and a key service: the product runs on them as it is, by its settings."""
+"""DynamoDB Local, a key service, functions: the product runs on them as it is, by its settings."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from portcullis.aws import clients, kms, secret
-from tests.support import dynamodb_local, key_service
+from tests.support import dynamodb_local, functions, key_service
+from tests.support.functions import Functions
 from tests.support.key_service import KeyService
 from tests.support.tables import REGION, Tables, created
 
 PUBLIC_ORIGIN = "https://api.example.test"
 INTERNAL_ORIGIN = "https://internal.example.test"
+CERTIFIER = "certify-enrolment"
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +41,17 @@ def keys() -> Iterator[KeyService]:
         yield service
 
 
+@pytest.fixture(name="functions")
+def functions_fixture() -> Iterator[Functions]:
+    """Lambda for one test alone, with the functions that others invoke."""
+    handler = functions.handler_at("functions/identity/certify_enrolment/handler.py")
+    with functions.running({CERTIFIER: handler}) as service:
+        yield service
+
+
 @pytest.fixture
 def product(
-    tables: Tables, keys: KeyService, monkeypatch: pytest.MonkeyPatch
+    tables: Tables, keys: KeyService, functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Tables, KeyService]]:
     """The product, set up by its environment alone to use this test's tables and keys."""
     settings = {
@@ -51,6 +61,7 @@ def product(
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_ENDPOINT_URL_DYNAMODB": tables.endpoint,
         "AWS_ENDPOINT_URL_KMS": keys.endpoint,
+        "AWS_ENDPOINT_URL_LAMBDA": functions.endpoint,
         "PUBLIC_ORIGIN": PUBLIC_ORIGIN,
         "INTERNAL_ORIGIN": INTERNAL_ORIGIN,
         "IDENTITY_TABLE": tables.identity,
@@ -62,6 +73,19 @@ def product(
         "REGISTRY_TABLE": tables.registry,
         "ACCESS_TOKEN_KEYS": "access-token",
         "IDENTITY_DATA_KEY": "identity-data",
+        "ENROLMENT_KEYS": "enrolment",
+        "APPROVAL_KEYS": "approval",
+        "INDEX_KEYS": "index",
+        "REFRESH_SECRETS": "1",
+        "PASSKEY_AAGUIDS": "any",
+        "PASSKEY_ROOTS": "none",
+        "CERTIFIER_FUNCTION": CERTIFIER,
+        "PEPPER_KEYS": "pepper",
+        "ARGON2_MEMORY_KIB": "65536",
+        "ARGON2_ITERATIONS": "3",
+        "ARGON2_LANES": "1",
+        "BREACH_LOOKUP_URL": "off",
+        "BREACH_LOOKUP_FAILURE": "refuse",
         "COMMAND_KEY": "command",
         "RECEIPT_KEY": "receipt",
         "LEDGER_DATA_KEY": "ledger-data",
@@ -71,8 +95,10 @@ def product(
         monkeypatch.setenv(name, value)
     _forget()
     yield tables, keys
-    for service in ("dynamodb", "kms"):
-        clients.client(service).close()
+    clients.client("dynamodb").close()
+    clients.client("kms").close()
+    if functions.calls:  # or there is no client, and making one takes longer than most tests
+        clients.client("lambda").close()
     _forget()
 
 

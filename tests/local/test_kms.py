@@ -1,5 +1,6 @@
 """KMS: what a policy can say about a key's use, and what a ciphertext is bound to."""
 
+import json
 from typing import Any
 
 import pytest
@@ -209,3 +210,57 @@ def test_data_key_comes_back(ours: Emulator) -> None:
     assert opened["Plaintext"] == made["Plaintext"]
     code = code_of(kms.decrypt, CiphertextBlob=made["CiphertextBlob"])
     assert code == "InvalidCiphertextException"
+
+
+def mac_key(emulator: Emulator) -> str:
+    """Return a key with a policy like the product's: one role makes MACs, another verifies them."""
+
+    def use(action: str, role: str) -> dict[str, Any]:
+        return {
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
+            "Action": f"kms:{action}",
+            "Resource": "*",
+            "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::000000000000:role/{role}"},
+                "StringEquals": {"kms:MacAlgorithm": "HMAC_SHA_256"},
+            },
+        }
+
+    statements = [use("GenerateMac", "mac-maker"), use("VerifyMac", "mac-verifier")]
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    made = emulator.root("kms").create_key(
+        KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC", Policy=json.dumps(policy)
+    )
+    arn: str = made["KeyMetadata"]["Arn"]
+    return arn
+
+
+def test_a_key_policy_tells_making_from_verifying(ours: Emulator) -> None:
+    """Each role does its one thing with the MAC key, whatever its own policy allows."""
+    request = {"KeyId": mac_key(ours), "Message": b"m", "MacAlgorithm": "HMAC_SHA_256"}
+    everything = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+
+    def acting(name: str) -> Any:
+        return client(ours.port, "kms", ours.credentials(everything, name=name))
+
+    maker, verifier, other = acting("mac-maker"), acting("mac-verifier"), acting("mac-other")
+    mac = maker.generate_mac(**request)["Mac"]
+    assert code_of(verifier.verify_mac, **request, Mac=mac) == ""
+    assert code_of(verifier.verify_mac, **request, Mac=bytes(32)) == "KMSInvalidMacException"
+    assert code_of(maker.verify_mac, **request, Mac=mac) == DENIED
+    assert code_of(verifier.generate_mac, **request) == DENIED
+    assert code_of(other.generate_mac, **request) == DENIED
+    assert code_of(other.verify_mac, **request, Mac=mac) == DENIED
+
+
+def test_a_policy_can_demand_that_a_context_names_an_account(ours: Emulator) -> None:
+    """Which account it is stays open, but a use without one, or without a context, is denied."""
+    statement = allow("Encrypt", "Null", kms__EncryptionContext__account="false")
+    contexts: list[dict[str, Any]] = [
+        {"EncryptionContext": {"account": "a", "purpose": "identity"}},
+        {"EncryptionContext": {"purpose": "identity"}},
+        {},
+    ]
+    requests = [encrypting(ours, **context) for context in contexts]
+    assert verdicts(ours, statement, "encrypt", *requests) == ["", DENIED, DENIED]

@@ -27,6 +27,7 @@ class Overrides(TypedDict, total=False):
         proof_key: Another key that makes the proof: a thief's own.
         claims: Proof claims to replace, or to drop with `jws.ABSENT`.
         forgery: What else is wrong with the proof.
+        nonce: Another nonce in the proof, or None for none; then no challenge is taken up.
         now: Seconds since the epoch for the proof's `iat`.
         token: Another access token, or None for no token at all.
         body: Other body bytes.
@@ -38,6 +39,7 @@ class Overrides(TypedDict, total=False):
     proof_key: ProofKey
     claims: Mapping[str, Any]
     forgery: Forgery
+    nonce: str | None
     now: float
     token: str | None
     body: bytes
@@ -59,6 +61,7 @@ class Client:
         proof_key: The key that the current tokens are bound to; a new one at each ceremony.
         access_token: The current access token.
         refresh_token: The current refresh token.
+        nonce: The last nonce that the server gave (RFC 9449 section 8.2).
     """
 
     origin: str
@@ -67,6 +70,7 @@ class Client:
     proof_key: ProofKey = field(default_factory=ProofKey)
     access_token: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
+    nonce: str | None = None
 
     def open_account(
         self, *, misbehaviour: Misbehaviour = WELL_BEHAVED, **overrides: Unpack[Overrides]
@@ -172,7 +176,23 @@ class Client:
         idempotency_key: str | None = None,
         **overrides: Unpack[Overrides],
     ) -> Reply:
-        """Send any request with the current token and a fresh proof."""
+        """Send any request with the current token and a fresh proof.
+
+        A challenge for a nonce is taken up once, unless an override makes the proof its own.
+        """
+        reply = self._send(method, path, query, idempotency_key, **overrides)
+        if _is_nonce_challenge(reply) and not {"proof", "nonce"} & overrides.keys():
+            reply = self._send(method, path, query, idempotency_key, **overrides)
+        return reply
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        idempotency_key: str | None,
+        **overrides: Unpack[Overrides],
+    ) -> Reply:
         body = overrides.get("body")
         token = overrides.get("token", self.access_token)
         content_type = overrides.get("content_type")
@@ -190,7 +210,9 @@ class Client:
         own = [(name, value) for name, value in fields.items() if value is not None]
         target = f"{path}?{query}" if query else path
         headers = [*own, *overrides.get("headers", ())]
-        return http.send(self.origin, method, target, headers=headers, body=body)
+        reply = http.send(self.origin, method, target, headers=headers, body=body)
+        self.nonce = reply.header("DPoP-Nonce") or self.nonce
+        return reply
 
     def proof(
         self,
@@ -207,6 +229,7 @@ class Client:
             access_token=overrides.get("token", self.access_token),
             body=None if idempotency_key is None else overrides.get("body"),
             idempotency_key=idempotency_key,
+            nonce=overrides.get("nonce", self.nonce),
             now=overrides.get("now"),
             forgery=overrides.get("forgery", HONEST),
             **overrides.get("claims", {}),
@@ -229,6 +252,10 @@ class Client:
             self.access_token = reply.json["access_token"]
             self.refresh_token = reply.json["refresh_token"]
         return reply
+
+
+def _is_nonce_challenge(reply: Reply) -> bool:
+    return reply.status in {400, 401} and reply.problem == "use-dpop-nonce"
 
 
 def _without_token(overrides: Overrides) -> Overrides:

@@ -58,6 +58,7 @@ class ProofKey:
         access_token: str | None = None,
         body: bytes | None = None,
         idempotency_key: str | None = None,
+        nonce: str | None = None,
         now: float | None = None,
         jti: str | None = None,
         forgery: Forgery = HONEST,
@@ -71,6 +72,7 @@ class ProofKey:
             access_token: The token presented beside the proof, bound by `ath`.
             body: The raw body of an order, bound by `bd`.
             idempotency_key: The key of an order, bound by `idk`.
+            nonce: The nonce that the server gave (RFC 9449 section 8).
             now: Seconds since the epoch for `iat`; the machine's clock if None.
             jti: The proof's id; a fresh one if None.
             forgery: What is wrong with the proof, for tests of refusals.
@@ -84,6 +86,7 @@ class ProofKey:
             "ath": jws.ABSENT if access_token is None else digest(access_token.encode()),
             "bd": jws.ABSENT if body is None else digest(body),
             "idk": jws.ABSENT if idempotency_key is None else idempotency_key,
+            "nonce": jws.ABSENT if nonce is None else nonce,
         }
         jwk = (jws.private_jwk if forgery.private_jwk else jws.public_jwk)(self.private)
         header: dict[str, object] = {"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}

@@ -32,6 +32,7 @@ class Sent:
         query: Name and value of each query parameter, in order.
         body: The body: text, or bytes, which arrive as base64; None where there is none.
         user_arn: The principal that API Gateway authenticated (AWS_IAM), if any.
+        source_ip: The address of the connection, as API Gateway saw it.
     """
 
     method: str = "POST"
@@ -42,6 +43,7 @@ class Sent:
     query: Pairs = ()
     body: str | bytes | None = None
     user_arn: str | None = None
+    source_ip: str = "192.0.2.1"
     request_id: str = field(default="5f0c9f3e-8d0f-4a75-9a58-27a0b5c1e2d4")
 
     def to_function(self) -> Event:
@@ -79,7 +81,11 @@ class Sent:
                 "accountId": "000000000000",
                 "requestId": self.request_id,
                 "extendedRequestId": "JKJaXmPLvHcESHA=",
-                "identity": {"sourceIp": "192.0.2.1", "userArn": self.user_arn},
+                "identity": {
+                    "sourceIp": self.source_ip,
+                    "userAgent": _last(self.headers, "user-agent"),
+                    "userArn": self.user_arn,
+                },
             },
         }
 
@@ -96,3 +102,7 @@ def _grouped(pairs: Pairs) -> dict[str, list[str]] | None:
     for name, value in pairs:
         grouped.setdefault(name, []).append(value)
     return grouped or None
+
+
+def _last(pairs: Pairs, name: str) -> str | None:
+    return next((value for key, value in reversed(pairs) if key.lower() == name), None)

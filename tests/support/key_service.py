@@ -1,10 +1,12 @@
-"""A small key service on loopback that speaks the four KMS operations the product uses.
+"""A small key service on loopback that speaks the KMS operations that the product uses.
 
-Its cryptography is real (P-256 signatures, AES-GCM bound to the encryption context), so that a
-test proves what the product does with signatures and contexts, and counts what it asks for.
+Its cryptography is real (P-256 signatures, HMAC-SHA256, AES-GCM bound to the encryption context),
+so that a test proves what the product does with signatures, MACs and contexts, and counts what it
+asks for.
 """
 
 import base64
+import hmac
 import json
 import os
 import threading
@@ -22,6 +24,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 NONCE_BYTES = 12
+MAC_KEY_BYTES = 32
+MAC_MESSAGE_BYTES_MAX = 4096
 POLL_S = 0.02
 
 
@@ -40,11 +44,25 @@ class KeyService:
         self._lock = threading.Lock()
         self._signing: dict[str, ec.EllipticCurvePrivateKey] = {}
         self._wrapping: dict[str, AESGCM] = {}
+        self._mac: dict[str, bytes] = {}
 
     def signing_key(self, name: str) -> ec.EllipticCurvePrivateKey:
         """Return the private key behind *name*: a test may sign what no function would."""
         with self._lock:
             return self._signing.setdefault(name, ec.generate_private_key(ec.SECP256R1()))
+
+    def mac_key(self, name: str) -> bytes:
+        """Return the HMAC key behind *name*: a test may compute a MAC by itself."""
+        with self._lock:
+            return self._mac.setdefault(name, os.urandom(MAC_KEY_BYTES))
+
+    def _mac_of(self, name: str, asked: dict[str, Any]) -> bytes:
+        message = base64.b64decode(asked["Message"])
+        if asked["MacAlgorithm"] != "HMAC_SHA_256":
+            raise Refusal("InvalidKeyUsageException")
+        if not 1 <= len(message) <= MAC_MESSAGE_BYTES_MAX:
+            raise Refusal("ValidationException")
+        return hmac.digest(self.mac_key(name), message, "sha256")
 
     def _wrapping_key(self, name: str) -> AESGCM:
         with self._lock:
@@ -83,6 +101,15 @@ class KeyService:
                 except InvalidTag:
                     raise Refusal("InvalidCiphertextException") from None
                 return {"KeyId": key, "Plaintext": _b64(secret)}
+            case "GenerateMac":
+                mac = self._mac_of(key, asked)
+                return {"KeyId": key, "Mac": _b64(mac), "MacAlgorithm": asked["MacAlgorithm"]}
+            case "VerifyMac":
+                if not hmac.compare_digest(
+                    self._mac_of(key, asked), base64.b64decode(asked["Mac"])
+                ):
+                    raise Refusal("KMSInvalidMacException")
+                return {"KeyId": key, "MacValid": True, "MacAlgorithm": asked["MacAlgorithm"]}
         raise Refusal("UnknownOperationException")
 
 

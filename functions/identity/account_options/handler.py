@@ -15,5 +15,5 @@ class Nothing(Strict):
 
 @endpoint(body=Nothing)
 def handler(request: Request[Any]) -> Response:
-    options = accounts.options(proof=proof_of(request), now_s=clock.now_s())
+    options = accounts.options(proof=proof_of(request), source=request.source, now_s=clock.now_s())
     return Response(200, {"publicKey": options})

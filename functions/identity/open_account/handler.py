@@ -19,6 +19,10 @@ class OpenAccount(Strict):
 @endpoint(body=OpenAccount)
 def handler(request: Request[Any]) -> Response:
     account = accounts.open_account(
-        request.body.credential, proof=proof_of(request), now_s=clock.now_s()
+        request.body.credential,
+        proof=proof_of(request),
+        compact_proof=request.header("dpop") or "",
+        source=request.source,
+        now_s=clock.now_s(),
     )
     return Response(201, {"account": account})

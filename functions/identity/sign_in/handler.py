@@ -18,5 +18,10 @@ class SignIn(Strict):
 
 @endpoint(body=SignIn)
 def handler(request: Request[Any]) -> Response:
-    tokens = sign_in.sign_in(request.body.credential, proof=proof_of(request), now_s=clock.now_s())
+    tokens = sign_in.sign_in(
+        request.body.credential,
+        proof=proof_of(request),
+        source=request.source,
+        now_s=clock.now_s(),
+    )
     return Response(200, tokens.to_json())

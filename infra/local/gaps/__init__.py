@@ -11,9 +11,12 @@ from infra.local.gaps import (
     invoke_permission,
     kms_ciphertext,
     nested_stack,
+    partiql_stream,
     proxy_answer,
     proxy_event,
+    reserved_concurrency,
     sandbox,
+    stream_mapping,
     table_settings,
 )
 from infra.local.stock import require_pinned_version
@@ -32,8 +35,11 @@ GAPS = (
     iam_dynamodb,
     kms_ciphertext,
     table_settings,
+    partiql_stream,
+    stream_mapping,
     nested_stack,
     sandbox,
+    reserved_concurrency,
 )
 
 

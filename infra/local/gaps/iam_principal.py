@@ -13,6 +13,7 @@ from ministack.services import iam
 from infra.local.stock import require, take
 
 PRINCIPAL_ARN = "aws:principalarn"
+SESSION = ":assumed-role/"
 
 
 def close() -> None:
@@ -22,7 +23,8 @@ def close() -> None:
     stock_resolve = take(iam_evaluator, "_resolve_condition_key")
 
     def resolve(key: str, context: Any) -> Any:
-        if key.lower() != PRINCIPAL_ARN or context.principal_type != "AssumedRole":
+        # Some services' own checks of a resource's policy call every principal a root.
+        if key.lower() != PRINCIPAL_ARN or SESSION not in context.principal_arn:
             return stock_resolve(key, context)
         name = iam_evaluator._role_name_from_assumed_arn(context.principal_arn)
         role = iam._roles.get_scoped(context.principal_account, None, name)

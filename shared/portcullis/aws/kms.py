@@ -1,4 +1,4 @@
-"""KMS: sign, publish public keys, and unwrap secrets. Private keys never leave it."""
+"""KMS: sign, publish public keys, unwrap secrets, and MAC. Its keys never leave it."""
 
 import functools
 import hashlib
@@ -18,10 +18,16 @@ from portcullis.evidence.keys import PublicKey, TrustedKeys
 
 PUBLIC_KEY_TTL_S = 300
 SECRET_BYTES = 32
+MAC_ALGORITHM = "HMAC_SHA_256"
+INVALID_MAC = "KMSInvalidMacException"
 
 
 class KeyServiceError(InfrastructureError):
-    """KMS refused or did not answer: nothing was signed or unwrapped."""
+    """KMS refused or did not answer: nothing was signed, unwrapped or verified."""
+
+
+class MacMismatchError(Exception):
+    """KMS has verified a MAC, and it is not this key's MAC of this message."""
 
 
 class Signer:
@@ -100,6 +106,31 @@ def unwrap_secret(arn: str, wrapped: bytes, *, context: Mapping[str, str]) -> by
     """
     reply = _call("decrypt", KeyId=arn, CiphertextBlob=wrapped, EncryptionContext=dict(context))
     return bytes(reply["Plaintext"])
+
+
+def generate_mac(arn: str, message: bytes) -> bytes:
+    """Return the HMAC-SHA256 of *message*, of at most 4,096 bytes, under the KMS key *arn*.
+
+    Raises:
+        KeyServiceError: KMS did not make it.
+    """
+    reply = _call("generate_mac", KeyId=arn, Message=message, MacAlgorithm=MAC_ALGORITHM)
+    return bytes(reply["Mac"])
+
+
+def verify_mac(arn: str, message: bytes, mac: bytes) -> None:
+    """Return if *mac* is the HMAC-SHA256 of *message* under the KMS key *arn*.
+
+    Raises:
+        MacMismatchError: it is not.
+        KeyServiceError: KMS did not judge it.
+    """
+    try:
+        _call("verify_mac", KeyId=arn, Message=message, Mac=mac, MacAlgorithm=MAC_ALGORITHM)
+    except KeyServiceError as error:
+        if str(error) != INVALID_MAC:
+            raise
+        raise MacMismatchError from None
 
 
 def _call(operation: str, **arguments: Any) -> Any:

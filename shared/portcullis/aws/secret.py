@@ -9,18 +9,18 @@ import functools
 from portcullis.aws import dynamodb, kms
 from portcullis.aws.dynamodb import ConditionFailedError, StoreError
 
-VERSION = 1
+FIRST_VERSION = 1
 
 
 @functools.cache
-def secret(*, table: str, key_arn: str, purpose: str) -> bytes:
+def secret(*, table: str, key_arn: str, purpose: str, version: int = FIRST_VERSION) -> bytes:
     """Return the zone's secret for *purpose*: 256 bits.
 
     Raises:
         StoreError: it could not be read or made.
         KeyServiceError: it could not be unwrapped.
     """
-    name = f"SECRET#{purpose}#{VERSION}"
+    name = f"SECRET#{purpose}#{version}"
     context = {"purpose": "secret", "name": name}
     item = dynamodb.get(table, {"pk": name})
     if item is None:

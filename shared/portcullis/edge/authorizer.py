@@ -9,23 +9,34 @@ from typing import Any
 
 from portcullis import log
 from portcullis.edge import request as requests
-from portcullis.edge.endpoint import failure_fields, refusal_fields
+from portcullis.edge.endpoint import Nonce, failure_fields, refusal_fields
 from portcullis.errors import InfrastructureError, RefusedError
 from portcullis.evidence.access_token import AccessToken
+from portcullis.evidence.errors import StepUpRequiredError
 from portcullis.vocabulary import PROBLEM_PREFIX
 
 type Admit = Callable[..., AccessToken]
 
 _ERRORS = {
-    # RFC 9449 section 7.1 and RFC 6750 section 3.1.
+    # RFC 9449 sections 7.1 and 9, RFC 6750 section 3.1, RFC 9470 section 3.
     "invalid-proof": "invalid_dpop_proof",
     "proof-replayed": "invalid_dpop_proof",
+    "use-dpop-nonce": "use_dpop_nonce",
+    "insufficient-user-authentication": "insufficient_user_authentication",
     "authentication-required": "",
 }
 
 
-def authorize(admit: Admit, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Return the policy for one request: Allow, or Deny with its reason.
+def authorize(
+    admit: Admit, event: Mapping[str, Any], context: Any, *, nonce: Nonce
+) -> dict[str, Any]:
+    """Return the policy for one request: Allow, or Deny with its reason; both hand out a nonce.
+
+    Args:
+        admit: the gate's verdict: it returns the caller's token, or refuses.
+        event: API Gateway's event.
+        context: Lambda's context.
+        nonce: draws the nonce of the caller's next proof.
 
     Raises:
         InfrastructureError: liveness is not known; API Gateway answers 503 (AUTHORIZER_FAILURE).
@@ -44,21 +55,23 @@ def authorize(admit: Admit, event: Mapping[str, Any], context: Any) -> dict[str,
         )
 
     try:
+        given = {"nonce": nonce()}
         headers = requests.single_headers(event)
         token = admit(
             authorization=headers.get("authorization"),
             proof=headers.get("dpop"),
             method=str(event["httpMethod"]),
             path=str(event["path"]),
+            resource=str(event["resource"]),
         )
     except RefusedError as refusal:
         note("refused", refusal_fields(refusal))
-        return _policy(event, "Deny", "nobody", _reason(refusal))
+        return _policy(event, "Deny", "nobody", _reason(refusal) | given)
     except InfrastructureError as error:
         note("failed", failure_fields(error))
         raise
     note("done", {})
-    return _policy(event, "Allow", token.sub, {})
+    return _policy(event, "Allow", token.sub, given)
 
 
 def _policy(
@@ -93,10 +106,20 @@ def _method_arn(event: Mapping[str, Any]) -> str:
 
 def _reason(refusal: RefusedError) -> dict[str, str]:
     """Return the Deny's context: constants only, because templates do not escape them."""
-    error = _ERRORS.get(refusal.code, "invalid_token")
-    challenge = f'DPoP error="{error}", algs="ES256"' if error else 'DPoP algs="ES256"'
     return {
         "type": PROBLEM_PREFIX + refusal.code,
         "title": refusal.title,
-        "challenge": challenge,
+        "challenge": _challenge(refusal),
     }
+
+
+def _challenge(refusal: RefusedError) -> str:
+    parameters = {}
+    if error := _ERRORS.get(refusal.code, "invalid_token"):
+        parameters["error"] = error
+    if isinstance(refusal, StepUpRequiredError):
+        parameters["acr_values"] = " ".join(refusal.acr_values)
+        if refusal.max_age_s is not None:
+            parameters["max_age"] = str(refusal.max_age_s)
+    parameters["algs"] = "ES256"
+    return "DPoP " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())

@@ -12,11 +12,13 @@ from pydantic import BaseModel
 from portcullis import log
 from portcullis.edge import request as requests
 from portcullis.edge.request import Request
-from portcullis.edge.response import InternalError, Response, problem
+from portcullis.edge.response import InternalError, Response, nonce_header, problem
 from portcullis.errors import InfrastructureError, RefusedError, UnavailableError
 from portcullis.evidence.errors import EvidenceError
 
 type Handler = Callable[[Request[Any]], Response]
+type Nonce = Callable[[], str]
+"""Draws the nonce of the caller's next proof."""
 type Lambda = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 
@@ -25,6 +27,7 @@ def endpoint(
     body: type[BaseModel] | None = None,
     form: bool = False,
     oauth: bool = False,
+    nonce: Nonce | None = None,
     query: frozenset[str] = frozenset(),
     body_bytes_max: int = requests.BODY_BYTES_MAX,
 ) -> Callable[[Handler], Lambda]:
@@ -34,6 +37,8 @@ def endpoint(
         body: the model of the body; without one the route takes no body.
         form: the body is form-encoded (OAuth), not JSON.
         oauth: refusals carry RFC 6749's ``error`` members.
+        nonce: draws the nonce that every answer but a failure hands to the client. Behind the
+            gate it is the gate's, and comes with the event.
         query: the names of the query parameters that the route takes.
         body_bytes_max: how long a body may be.
     """
@@ -49,7 +54,9 @@ def endpoint(
                     )
                 ),
                 oauth=oauth,
+                nonce=nonce,
             )
+            reply["headers"] |= nonce_header(requests.nonce_of_gate(event))
             log.request(
                 outcome,
                 {
@@ -68,16 +75,25 @@ def endpoint(
 
 
 def _answer(
+    work: Callable[[], Response], *, oauth: bool, nonce: Nonce | None
+) -> tuple[log.Outcome, log.Fields, dict[str, Any]]:
+    try:
+        outcome, fields, reply = _decided(work, oauth=oauth)
+        reply["headers"] |= nonce_header(nonce() if nonce else None)
+    except InfrastructureError as error:
+        return "failed", failure_fields(error), problem(UnavailableError(), oauth=oauth)
+    except Exception as error:  # noqa: BLE001 the edge answers for everything below it
+        return "failed", failure_fields(error), problem(InternalError(), oauth=oauth)
+    return outcome, fields, reply
+
+
+def _decided(
     work: Callable[[], Response], *, oauth: bool
 ) -> tuple[log.Outcome, log.Fields, dict[str, Any]]:
     try:
         return "done", {}, work().to_proxy()
     except RefusedError as refusal:
         return "refused", refusal_fields(refusal), problem(refusal, oauth=oauth)
-    except InfrastructureError as error:
-        return "failed", failure_fields(error), problem(UnavailableError(), oauth=oauth)
-    except Exception as error:  # noqa: BLE001 the edge answers for everything below it
-        return "failed", failure_fields(error), problem(InternalError(), oauth=oauth)
 
 
 def refusal_fields(refusal: RefusedError) -> log.Fields:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,17 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 
-from portcullis import strict_json
+from portcullis import entropy, strict_json
 from portcullis.errors import Fault, InvalidError
 from portcullis.evidence import orders
+from portcullis.source import Source
 
 BODY_BYTES_MAX = 16_384
 FAULTS_MAX = 8
 POINTER_CHARS_MAX = 256
+
+_NONCE = re.compile(r"[!#-\[\]-~]{1,128}")
+"""RFC 9449 section 8.1: 1*NQCHAR (RFC 6749 appendix A), and a bound of ours."""
 
 _MAY_REPEAT = frozenset(
     {
@@ -95,12 +100,24 @@ class Request[Body]:
     headers: Mapping[str, str]
     raw_body: bytes
     body: Body
+    source: Source
     caller_role: str | None
     """The IAM role that API Gateway authenticated, on an internal route."""
 
     def header(self, name: str) -> str | None:
         """Return the one value of a header (any case), or None."""
         return self.headers.get(name.lower())
+
+    def id_in_path(self) -> str:
+        """Return the id in the path.
+
+        Raises:
+            MalformedRequestError: it is none that we could have given out.
+        """
+        given = self.path_parameters.get("id", "")
+        if not entropy.is_id(given):
+            raise MalformedRequestError
+        return given
 
     def idempotency_key(self) -> str:
         """Return the idempotency key.
@@ -140,6 +157,7 @@ def parse[Body](
         headers=headers,
         raw_body=raw,
         body=_body(raw, headers.get("content-type", ""), model=body, form=form),
+        source=_source(event),
         caller_role=_role(event),
     )
 
@@ -147,6 +165,16 @@ def parse[Body](
 def request_id(event: Mapping[str, Any]) -> str:
     """Return the id that API Gateway made for a request: a client can choose ``requestId``."""
     return str(event.get("requestContext", {}).get("extendedRequestId", ""))
+
+
+def nonce_of_gate(event: Mapping[str, Any]) -> str | None:
+    """Return the nonce that the gate put into its context, or None.
+
+    It is only a claim of the gateway, so it is good for nothing but to be handed to the client.
+    """
+    authorizer = event.get("requestContext", {}).get("authorizer") or {}
+    nonce = authorizer.get("nonce")
+    return nonce if isinstance(nonce, str) and _NONCE.fullmatch(nonce) else None
 
 
 def single_headers(event: Mapping[str, Any]) -> dict[str, str]:
@@ -231,6 +259,15 @@ def faults(error: ValidationError) -> list[Fault]:
 def _pointer(location: tuple[int | str, ...]) -> str:
     # RFC 6901 section 3: "~" and "/" are escaped.
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _source(event: Mapping[str, Any]) -> Source:
+    # API Gateway's own observation; X-Forwarded-For and the like are whatever a client wrote.
+    identity = event["requestContext"].get("identity") or {}
+    return Source.of(
+        address=str(identity.get("sourceIp") or ""),
+        user_agent=str(identity.get("userAgent") or ""),
+    )
 
 
 def _role(event: Mapping[str, Any]) -> str | None:

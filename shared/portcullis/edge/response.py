@@ -12,11 +12,12 @@ from portcullis.errors import (
     InvalidError,
     NotFoundError,
     RefusedError,
+    TooManyRequestsError,
     UnauthenticatedError,
     UnavailableError,
     UnprocessableError,
 )
-from portcullis.vocabulary import PROBLEM_PREFIX, REPLAYED_HEADER
+from portcullis.vocabulary import NONCE_HEADER, PROBLEM_PREFIX, REPLAYED_HEADER
 
 RETRY_AFTER_S = 1
 
@@ -29,6 +30,7 @@ STATUS: dict[type[RefusedError], int] = {
     NotFoundError: 404,
     ConflictError: 409,
     UnprocessableError: 422,
+    TooManyRequestsError: 429,
     UnavailableError: 503,
 }
 """The one table from category (or the few finer classes) to status."""
@@ -38,9 +40,13 @@ _OAUTH_ERRORS = {
     "invalid-grant": "invalid_grant",
     "invalid-proof": "invalid_dpop_proof",
     "proof-replayed": "invalid_dpop_proof",
+    "use-dpop-nonce": "use_dpop_nonce",
     "unsupported-grant-type": "unsupported_grant_type",
     "unsupported-token-type": "unsupported_token_type",
     "invalid-client": "invalid_client",
+    # No error of section 5.2 is of rates. "slow_down" is RFC 8628's: a device polls more slowly and
+    # goes on. Section 4.1.2.1 has the one that says what it is: overloading, and for a while.
+    "too-many-requests": "temporarily_unavailable",
     "unavailable": "temporarily_unavailable",
     "internal-error": "server_error",
 }
@@ -93,12 +99,32 @@ def problem_members(refusal: RefusedError) -> dict[str, Any]:
 def problem(refusal: RefusedError, *, oauth: bool) -> dict[str, Any]:
     """Return a refusal as RFC 9457 problem, for OAuth routes with RFC 6749's members."""
     members, status = problem_members(refusal), status_of(type(refusal))
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == STATUS[UnavailableError] else {}
+    headers = _pause(refusal)
     if not oauth:
         return _proxy(status, members, "application/problem+json", headers)
     members["error"] = _OAUTH_ERRORS.get(refusal.code, "invalid_request")
     members["error_description"] = refusal.title
     return _proxy(status, members, "application/json", headers)
+
+
+def nonce_header(nonce: str | None) -> dict[str, str]:
+    """Return the header that hands a client the nonce of its next proof (RFC 9449 section 8.2)."""
+    return {} if nonce is None else {NONCE_HEADER: nonce}
+
+
+def _pause(refusal: RefusedError) -> dict[str, str]:
+    """Return the headers that say when to come again."""
+    if isinstance(refusal, UnavailableError):
+        return {"Retry-After": str(RETRY_AFTER_S)}
+    if not isinstance(refusal, TooManyRequestsError):
+        return {}
+    # draft-ietf-httpapi-ratelimit-headers: structured fields, the limit named in both. Nothing
+    # remains, or this would be no refusal.
+    return {
+        "Retry-After": str(refusal.retry_after_s),
+        "RateLimit-Policy": f'"{refusal.policy}";q={refusal.quota};w={refusal.window_s}',
+        "RateLimit": f'"{refusal.policy}";r=0;t={refusal.retry_after_s}',
+    }
 
 
 def _proxy(

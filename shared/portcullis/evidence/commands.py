@@ -1,8 +1,10 @@
-"""Commands: what one zone, or a partner, signs and another obeys.
+"""Commands: what one zone, a partner or an operator signs and another obeys.
 
 A command names its receiver and its route, lives 30 seconds, and carries the raw order and the
 user's own evidence, so that its receiver need not believe its sender.
 """
+
+from typing import Annotated
 
 from pydantic import Field
 
@@ -24,6 +26,12 @@ class Envelope(Strict):
     """How a command travels: alone in a JSON object."""
 
     command: str = Field(max_length=CHARS_MAX)
+
+
+class Pair(Strict):
+    """How the two commands of a two-person act travel."""
+
+    commands: list[Annotated[str, Field(max_length=CHARS_MAX)]] = Field(min_length=2, max_length=2)
 
 
 class Command(Strict):

@@ -34,6 +34,7 @@ class _Claims(BaseModel):
     htu: str
     iat: int
     ath: str | None = None
+    nonce: str | None = None
     bd: str | None = None
     idk: str | None = None
 
@@ -46,6 +47,7 @@ class Proof(BaseModel):
     jkt: str
     jti: str
     issued_at_s: int
+    nonce: str | None
     body_digest: str | None
     idempotency_key: str | None
 
@@ -74,7 +76,8 @@ def verify(
 
     Raises:
         EvidenceError: one of the checks of RFC 9449 section 4.3 fails. That the key is the
-            token's (check 12) is for the caller, who knows the token's claims.
+            token's (check 12) is for the caller, who knows the token's claims; that the nonce is
+            the server's (check 10) is for who gives nonces out.
     """
     parsed = jws.parse(compact, expected_typ=TYP, chars_max=CHARS_MAX)
     key = PublicKey.from_jwk(parsed.header.get("jwk"))
@@ -92,6 +95,7 @@ def verify(
         jkt=key.thumbprint,
         jti=proof.jti,
         issued_at_s=proof.iat,
+        nonce=proof.nonce,
         body_digest=proof.bd,
         idempotency_key=proof.idk,
     )

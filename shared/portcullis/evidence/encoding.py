@@ -1,9 +1,21 @@
-"""base64url as JOSE uses it: no padding, and one spelling for each value (RFC 7515 section 2)."""
+"""Encodings with one spelling for each value: base64url (RFC 7515 section 2), and layouts."""
 
 import base64
 import binascii
 
 from portcullis.evidence.errors import EvidenceError
+
+
+def layout(version: str, *fields: str) -> bytes:
+    """Return *version* and *fields*, each behind its length: what is digested or authenticated.
+
+    Never serialised JSON: two encoders must not disagree about what was meant.
+    """
+    laid = bytearray()
+    for field in (version, *fields):
+        raw = field.encode()
+        laid += len(raw).to_bytes(4) + raw
+    return bytes(laid)
 
 
 def b64url(raw: bytes) -> str:

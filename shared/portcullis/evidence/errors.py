@@ -34,6 +34,30 @@ class ProofReplayedError(InvalidError):
     title = "This DPoP proof was used before. Make a new proof for each request."
 
 
+class UseNonceError(InvalidError):
+    """The DPoP proof has no nonce of the server's, or an old one (RFC 9449 sections 8 and 9)."""
+
+    code = "use-dpop-nonce"
+    title = "Make a new DPoP proof with the nonce in this answer's DPoP-Nonce header."
+
+
+class StepUpRequiredError(UnauthenticatedError):
+    """The sign-in behind the access token is too weak or too old (RFC 9470 section 3).
+
+    Args:
+        acr_values: every acceptable level, strongest first: constants of ours.
+        max_age_s: how old the sign-in may be, in seconds, or None where its age does not matter.
+    """
+
+    code = "insufficient-user-authentication"
+    title = "This needs a stronger or more recent sign-in. Sign in again."
+
+    def __init__(self, *, acr_values: tuple[str, ...], max_age_s: int | None) -> None:
+        super().__init__()
+        self.acr_values = acr_values
+        self.max_age_s = max_age_s
+
+
 class OrderNotSignedError(InvalidError):
     """The proof does not sign this body and this idempotency key."""
 

@@ -6,7 +6,7 @@ what was ordered. Token, proof, command and time are no part of it.
 
 import hashlib
 
-from portcullis.evidence.encoding import b64url
+from portcullis.evidence.encoding import b64url, layout
 from portcullis.evidence.orders import Deposit, OpenWallet, Transfer
 
 _VERSION = "portcullis/meaning/v1"
@@ -14,11 +14,7 @@ _VERSION = "portcullis/meaning/v1"
 
 def digest(*fields: str) -> str:
     """Return base64url(SHA-256) over the version and the length-prefixed *fields*."""
-    layout = bytearray()
-    for field in (_VERSION, *fields):
-        raw = field.encode()
-        layout += len(raw).to_bytes(4) + raw
-    return b64url(hashlib.sha256(bytes(layout)).digest())
+    return b64url(hashlib.sha256(layout(_VERSION, *fields)).digest())
 
 
 def of_order(order: OpenWallet | Transfer | Deposit, *, principal: str, key: str) -> str:

@@ -1,4 +1,4 @@
-"""Orders: what a user or a partner signs, byte for byte.
+"""Orders: what a user, a partner or an operator signs, byte for byte.
 
 The public edge and the ledger read the same bytes through the same models, so that what was
 checked is what is posted.
@@ -24,7 +24,9 @@ _KEY = re.compile(KEY_SHAPE)
 BYTES_MAX = 2048
 """No order is longer: a padded one is refused before anything is signed or sent on."""
 
-OrderKind = Literal["open-wallet", "transfer", "deposit"]
+PostingKind = Literal["open-wallet", "transfer", "deposit"]
+"""What the ledger posts."""
+OrderKind = PostingKind | Literal["release-account"]
 
 
 class OpenWallet(Strict):
@@ -46,6 +48,12 @@ class Deposit(Strict):
     account: AccountId
     amount: Amount
     reference: Reference
+
+
+class ReleaseAccount(Strict):
+    """Grant a recovery code to an account whose owner lost every way in."""
+
+    account: AccountId
 
 
 ROUTES: dict[OrderKind, str] = {"open-wallet": "/wallets", "transfer": "/transfers"}

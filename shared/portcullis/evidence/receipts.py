@@ -6,7 +6,7 @@ from portcullis.evidence import claims, jws
 from portcullis.evidence.encoding import b64url
 from portcullis.evidence.errors import EvidenceError
 from portcullis.evidence.keys import TrustedKeys
-from portcullis.evidence.orders import OrderKind
+from portcullis.evidence.orders import PostingKind
 from portcullis.schema import Strict
 
 TYP = "portcullis-receipt+jwt"
@@ -28,7 +28,7 @@ class Receipt(Strict):
     iss: str
     iat: int
     posting: str
-    kind: OrderKind
+    kind: PostingKind
     legs: list[Leg]
     cmd: str
     meaning: str

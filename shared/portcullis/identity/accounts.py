@@ -5,86 +5,97 @@ from typing import Any
 from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import ConditionFailedError
-from portcullis.errors import ConflictError
 from portcullis.evidence.dpop import Proof
 from portcullis.evidence.errors import ProofReplayedError
-from portcullis.identity import challenges, credentials, once, outbox, passkeys, tables
-from portcullis.identity.passkeys import Passkey, Registration
+from portcullis.identity import challenges, enrolment, once, outbox, passkeys, tables, throttle
+from portcullis.identity.certifier import Evidence
+from portcullis.identity.challenges import Challenge
+from portcullis.identity.enrolment import Enrolled, PasskeyKnownError
+from portcullis.identity.factors import Factors
+from portcullis.identity.passkeys import Registration
+from portcullis.identity.session_list import SessionList
 from portcullis.identity.standing import ACTIVE, Standing
+from portcullis.source import Source
 
 FIRST_EPOCH = 1
 
 
-class PasskeyKnownError(ConflictError):
-    """The passkey already belongs to an account."""
-
-    code = "passkey-known"
-    title = "This passkey is already registered."
-
-
-def options(*, proof: Proof, now_s: int) -> dict[str, Any]:
+def options(*, proof: Proof, source: Source, now_s: int) -> dict[str, Any]:
     """Return the options of the ceremony that opens an account.
 
     Raises:
+        TooManyRequestsError: too many ceremonies from this network.
         ProofReplayedError: the proof was used before.
         InfrastructureError: the store did not answer.
     """
+    throttle.admit(throttle.OPTIONS_BY_NETWORK, source.network, now_s=now_s)
     handle = entropy.random_bytes(entropy.ID_BYTES)
     account = entropy.id_from_bytes(handle)
     challenge = challenges.issue("open-account", proof=proof, account=account, now_s=now_s)
     return passkeys.creation_options(challenge, user_handle=handle, name=account)
 
 
-def open_account(registration: Registration, *, proof: Proof, now_s: int) -> str:
+def open_account(
+    registration: Registration, *, proof: Proof, compact_proof: str, source: Source, now_s: int
+) -> str:
     """Open an account with its first passkey and return its id.
 
+    Args:
+        registration: the authenticator's answer.
+        proof: the verified proof of the request.
+        compact_proof: the same as it came, for the certifier to verify itself.
+        source: where the request came from.
+        now_s: the time, in Unix seconds.
+
     Raises:
+        TooManyRequestsError: too many accounts from this network.
         ChallengeRefusedError: the challenge is not this key's to answer now.
         PasskeyRefusedError: the response does not verify.
+        EnrolmentRefusedError: the account exists.
         PasskeyKnownError: the passkey belongs to an account.
         ProofReplayedError: the proof was used before.
-        InfrastructureError: the store did not answer.
+        InfrastructureError: a service did not answer.
     """
+    throttle.admit(throttle.ACCOUNTS_BY_NETWORK, source.network, now_s=now_s)
     value = passkeys.answered_challenge(registration.response.clientDataJSON)
     challenge = challenges.accept(
         dynamodb.get(tables.once(), tables.challenge_key(value)),
         value,
         ceremony="open-account",
-        proof=proof,
+        jkt=proof.jkt,
         now_s=now_s,
     )
-    if challenge.account is None:
+    enrolled = enrolment.certified(
+        Evidence(kind="open", credential=registration, proof=compact_proof)
+    )
+    if enrolled.account != challenge.account:
         raise challenges.ChallengeRefusedError
-    passkey = passkeys.verify_registration(registration, challenge=challenge)
-    _create(challenge.account, passkey, challenge, proof=proof, now_s=now_s)
-    return challenge.account
+    _create(enrolled, challenge, proof=proof, now_s=now_s)
+    return enrolled.account
 
 
-def _create(
-    account: str, passkey: Passkey, challenge: challenges.Challenge, *, proof: Proof, now_s: int
-) -> None:
-    attempt = entropy.new_id()
+def _create(enrolled: Enrolled, challenge: Challenge, *, proof: Proof, now_s: int) -> None:
+    account, attempt = enrolled.account, entropy.new_id()
     standing = Standing(account=account, status=ACTIVE, epoch=FIRST_EPOCH)
-    credential = {**credentials.to_item(account, passkey), "created_at": now_s}
+    first = Factors.first(account, enrolled.factor(now_s=now_s))
     try:
         dynamodb.execute(
             challenges.use(challenge, attempt=attempt, now_s=now_s),
             once.proof_insert(proof, attempt=attempt),
-            dynamodb.insert(tables.identity(), credential),
+            dynamodb.insert(tables.identity(), enrolled.credential()),
             dynamodb.insert(tables.identity(), {**tables.account_key(account), "opened_at": now_s}),
+            dynamodb.insert(tables.identity(), first.to_item()),
+            dynamodb.insert(tables.identity(), SessionList.empty(account).to_item()),
             dynamodb.insert(tables.standing(), standing.to_item()),
             *outbox.opened(account, kind="account-opened", at_s=now_s),
         )
     except ConditionFailedError:
-        _classify(passkey, proof=proof, attempt=attempt)
+        _classify(enrolled, proof=proof, attempt=attempt)
 
 
-def _classify(passkey: Passkey, *, proof: Proof, attempt: str) -> None:
+def _classify(enrolled: Enrolled, *, proof: Proof, attempt: str) -> None:
     """Return if it was this very attempt that opened the account; say why not otherwise."""
-    used, known = dynamodb.batch_get(
-        (tables.once(), tables.proof_key(proof)),
-        (tables.identity(), tables.credential_key(passkey.credential_id)),
-    )
+    used, known = dynamodb.batch_get((tables.once(), tables.proof_key(proof)), enrolled.key)
     if once.is_of(used, attempt):
         return
     if used is not None:

@@ -5,13 +5,25 @@ from typing import Literal
 
 from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, ContentionError
+from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Statement
 from portcullis.identity import outbox, sessions, tables
+from portcullis.identity.outbox import Event
 
 ROUNDS_MAX = 8
 PAUSE_S = 0.02
 
-Reason = Literal["revoked", "refresh-token-reused"]
+Reason = Literal["revoked", "refresh-token-reused", "signed-out", "displaced"]
+
+
+def ended(sid: str, *, reason: Reason, now_s: int) -> Statement:
+    """Return the write that ends a session which is live."""
+    return dynamodb.change(
+        tables.identity(),
+        tables.session_key(sid),
+        {"status": sessions.ENDED, "ended_at": now_s, "end_reason": reason},
+        where='"status" = ?',
+        given=(sessions.LIVE,),
+    )
 
 
 def end(sid: str, account: str, *, reason: Reason, now_s: int) -> None:
@@ -31,20 +43,12 @@ def end(sid: str, account: str, *, reason: Reason, now_s: int) -> None:
             return  # perhaps by an earlier try of this very call
         try:
             dynamodb.execute(
-                dynamodb.change(
-                    tables.identity(),
-                    tables.session_key(sid),
-                    {"status": sessions.ENDED, "ended_at": now_s, "end_reason": reason},
-                    where='"status" = ?',
-                    given=(sessions.LIVE,),
-                ),
+                ended(sid, reason=reason, now_s=now_s),
                 *outbox.numbered(
                     account,
+                    Event("session-ended", {"sid": sid, "reason": reason}),
                     after=outbox.last(head),
-                    kind="session-ended",
                     at_s=now_s,
-                    sid=sid,
-                    reason=reason,
                 ),
             )
         except ConditionFailedError:

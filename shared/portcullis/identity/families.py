@@ -75,11 +75,16 @@ class RefreshToken:
 
 
 class Keys:
-    """The two keys behind refresh tokens, derived from the zone's one secret."""
+    """The keys behind refresh tokens: what the present secret makes, older ones still open.
 
-    def __init__(self, secret: bytes) -> None:
-        self._pepper = secret
-        self._tag_key = _derive(secret, salt=b"", info=b"portcullis/refresh/tag/v1")
+    Two keys are derived from each secret of the zone: one for tags, one for seals.
+    """
+
+    def __init__(self, secret: bytes, *older: bytes) -> None:
+        self._peppers = (secret, *older)
+        self._tag_keys = tuple(
+            _derive(one, salt=b"", info=b"portcullis/refresh/tag/v1") for one in self._peppers
+        )
 
     def mint(self, handle: Handle, generation: int) -> RefreshToken:
         """Return a token of *generation* with a fresh secret."""
@@ -88,7 +93,7 @@ class Keys:
     def text(self, token: RefreshToken) -> str:
         """Return a token as its client keeps it."""
         body = f"{PREFIX}.{b64url(token.handle.raw)}.{token.generation}.{b64url(token.secret)}"
-        return f"{body}.{b64url(self._tag(body))}"
+        return f"{body}.{b64url(_tag(self._tag_keys[0], body))}"
 
     def parse(self, text: str) -> RefreshToken:
         """Return the token in *text*: it is one of ours, of whatever generation.
@@ -97,7 +102,7 @@ class Keys:
             InvalidGrantError: it is not one of ours.
         """
         token, body, tag = _parts(text)
-        if not hmac.compare_digest(tag, self._tag(body)):
+        if not any(hmac.compare_digest(tag, _tag(key, body)) for key in self._tag_keys):
             raise InvalidGrantError
         return token
 
@@ -108,7 +113,7 @@ class Keys:
         nothing, and an old token opens nothing without the pepper.
         """
         nonce = entropy.random_bytes(NONCE_BYTES)
-        return nonce + self._seal(spent).encrypt(nonce, successor.secret, context)
+        return nonce + _seal(spent, self._peppers[0]).encrypt(nonce, successor.secret, context)
 
     def unseal(self, sealed: bytes, *, spent: RefreshToken, context: bytes) -> RefreshToken:
         """Return the successor sealed to *spent*.
@@ -117,17 +122,21 @@ class Keys:
             InvalidGrantError: it was not sealed to this token in this context.
         """
         nonce, box = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-        try:
-            secret = self._seal(spent).decrypt(nonce, box, context)
-        except InvalidTag:
-            raise InvalidGrantError from None
-        return RefreshToken(spent.handle, spent.generation + 1, secret)
+        for pepper in self._peppers:
+            try:
+                secret = _seal(spent, pepper).decrypt(nonce, box, context)
+            except InvalidTag:
+                continue
+            return RefreshToken(spent.handle, spent.generation + 1, secret)
+        raise InvalidGrantError
 
-    def _tag(self, body: str) -> bytes:
-        return hmac.digest(self._tag_key, body.encode("ascii"), "sha256")[:TAG_BYTES]
 
-    def _seal(self, spent: RefreshToken) -> AESGCM:
-        return AESGCM(_derive(spent.secret, salt=self._pepper, info=b"portcullis/refresh/seal/v1"))
+def _tag(key: bytes, body: str) -> bytes:
+    return hmac.digest(key, body.encode("ascii"), "sha256")[:TAG_BYTES]
+
+
+def _seal(spent: RefreshToken, pepper: bytes) -> AESGCM:
+    return AESGCM(_derive(spent.secret, salt=pepper, info=b"portcullis/refresh/seal/v1"))
 
 
 def handle_in(text: str) -> Handle:

@@ -1,25 +1,27 @@
 """The gate: may this request pass, now. Cheapest first, failing closed.
 
-Token and proof cost no I/O, so a stranger causes none. Then one consistent batch read; on unsafe
-methods the proof is used up in parallel with it. The verdict on an anomaly (``judge``) belongs
-after that read, and a route's demand of assurance (RFC 9470) before it.
+Token, proof, nonce and the route's demand of assurance (RFC 9470) cost no I/O, so a stranger
+causes none, and a challenge spends no proof. Then one consistent batch read; but on a GET the proof
+is used up in parallel with it. The verdict on an anomaly (``judge``) belongs after that read.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from portcullis import clock
+from portcullis import clock, log
 from portcullis.aws import dynamodb, kms
-from portcullis.aws.dynamodb import ConditionFailedError, Update
-from portcullis.errors import UnauthenticatedError
+from portcullis.aws.dynamodb import ConditionFailedError, Item, Update
+from portcullis.errors import InfrastructureError, UnauthenticatedError
 from portcullis.evidence import access_token, dpop
 from portcullis.evidence.access_token import AccessToken
 from portcullis.evidence.errors import EvidenceError, InvalidProofError, InvalidTokenError
-from portcullis.identity import once, sessions, tables
+from portcullis.identity import assurance, nonces, once, sessions, tables
 from portcullis.identity.sessions import Session
 from portcullis.identity.standing import AccountRestrictedError, Standing
 from portcullis.settings import setting, settings_list
 
-SAFE_METHODS = frozenset({"GET", "HEAD"})
+SEEN_LAG_S_MAX = 60
+"""How far the recorded sight of a session may lag behind its requests."""
 
 
 class AuthenticationRequiredError(UnauthenticatedError):
@@ -43,18 +45,30 @@ class SessionTerminatedError(UnauthenticatedError):
     title = "All sessions of this account were terminated. Sign in again."
 
 
-def admit(*, authorization: str | None, proof: str | None, method: str, path: str) -> AccessToken:
+def admit(
+    *, authorization: str | None, proof: str | None, method: str, path: str, resource: str
+) -> AccessToken:
     """Return the token of a request that may pass.
+
+    Args:
+        authorization: the Authorization header, if there is one.
+        proof: the DPoP header, if there is one.
+        method: the request's method.
+        path: the raw path.
+        resource: the route's path as API Gateway spells it, ``/passkeys/{id}``.
 
     Raises:
         AuthenticationRequiredError: there is no DPoP-bound token or no proof.
         InvalidTokenError: the token does not verify.
         InvalidProofError: the proof does not verify, or is another key's.
-        ProofReplayedError: an unsafe method with a proof that was used before.
+        UseNonceError: the proof has no nonce of ours on a route that demands one, or an old one.
+        StepUpRequiredError: the sign-in is too weak or too old for the route.
+        ProofReplayedError: another method than GET with a proof that was used before.
         SessionEndedError: the session is over.
         SessionTerminatedError: the account's epoch has moved on.
         AccountRestrictedError: the account's standing does not allow it.
         InfrastructureError: liveness is not known, so the request may not pass.
+        UnlistedRouteError: the route has no demand, so nobody passes.
     """
     scheme, _, compact = (authorization or "").partition(" ")
     if scheme != "DPoP" or proof is None:
@@ -63,7 +77,12 @@ def admit(*, authorization: str | None, proof: str | None, method: str, path: st
     now_s = clock.now_s()
     token = _token(compact, now_s=now_s)
     shown = _proof(proof, compact, token, method=method, path=path, now_s=now_s)
-    if method in SAFE_METHODS:
+    route = (method, resource)
+    # RFC 9449 section 4.3, check 10: where none is demanded, one that is shown must be ours.
+    if assurance.demand_of(route).nonce or shown.nonce is not None:
+        nonces.demand(shown, now_s=now_s)
+    assurance.demand(token, route=route, now_s=now_s)
+    if method == "GET":
         _demand_live(token, now_s=now_s)
         return token
     with ThreadPoolExecutor(max_workers=1) as beside:
@@ -120,27 +139,52 @@ def _demand_live(token: AccessToken, *, now_s: int) -> None:
         raise SessionTerminatedError
     if not standing.is_active:
         raise AccountRestrictedError
-    if token.gen > (sightings["gen_seen"] if sightings else 0):
-        _see(token, session)
+    _see(token, session, sightings or {}, now_s=now_s)
 
 
-def _see(token: AccessToken, session: Session) -> None:
-    """Record the first sight of a generation: from here on its predecessor has no retry.
+def _see(token: AccessToken, session: Session, sightings: Item, *, now_s: int) -> None:
+    """Record the first sight of a generation, and at most once a minute that of the session.
 
-    It must be written before the request passes; if it cannot be, the request does not pass.
+    From the first sight of a generation on its predecessor has no retry: it must be written before
+    the request passes, and if it cannot be, the request does not pass. ``seen_at`` is a baseline,
+    which a failure leaves a little older.
     """
+    due = {}
+    if token.gen > sightings.get("gen_seen", 0):
+        due["gen_seen"] = token.gen
+    if now_s >= sightings.get("seen_at", 0) + SEEN_LAG_S_MAX:
+        due["seen_at"] = now_s
+    if not due:
+        return
+    try:
+        met = _advance(session, due)
+        if met is not None and met.get("gen_seen", 0) < token.gen:
+            # It was seen_at alone that had moved on.
+            _advance(session, {"gen_seen": token.gen})
+    except InfrastructureError as error:
+        if "gen_seen" in due:
+            raise
+        log.alarm("sighting-not-recorded", {"code": str(error)})
+
+
+def _advance(session: Session, values: Mapping[str, int]) -> Item | None:
+    """Write *values* and return None; or, if one is not ahead of what stands, return what stands.
+
+    Raises:
+        InfrastructureError: the store did not answer.
+    """
+    ahead = [f"(attribute_not_exists(#{name}) OR #{name} < :{name})" for name in values]
+    bound = {f":{name}": value for name, value in values.items()}
     try:
         dynamodb.update(
             Update(
                 tables.identity(),
-                tables.sightings_key(token.sid),
-                change="SET #gen_seen = :generation, #ttl = :ttl",
-                condition="attribute_not_exists(#gen_seen) OR #gen_seen < :generation",
-                values={
-                    ":generation": token.gen,
-                    ":ttl": session.absolute_expires + sessions.TOMBSTONE_S,
-                },
+                tables.sightings_key(session.sid),
+                change="SET " + ", ".join(f"#{name} = :{name}" for name in (*values, "ttl")),
+                condition=" AND ".join(ahead),
+                values={**bound, ":ttl": session.absolute_expires + sessions.TOMBSTONE_S},
             )
         )
-    except ConditionFailedError:
-        return  # another request, or an earlier try of this one, saw it first
+    except ConditionFailedError as failure:
+        return failure.reasons[0].item  # of another request, or of an earlier try of this one
+    return None

@@ -7,7 +7,7 @@ a committed write must not look like an attack.
 from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import ConditionFailedError, Item, Put, Statement, Value
-from portcullis.evidence import dpop
+from portcullis.evidence import approvals, dpop
 from portcullis.evidence.dpop import Proof
 from portcullis.evidence.errors import ProofReplayedError
 from portcullis.identity import tables
@@ -21,6 +21,19 @@ def proof_use(proof: Proof, *, attempt: str) -> Put:
 def proof_insert(proof: Proof, *, attempt: str) -> Statement:
     """Return the same write as ``proof_use``, for a transaction of statements."""
     return dynamodb.insert(tables.once(), _used(proof, attempt))
+
+
+def deed_insert(proof: Proof, *, attempt: str) -> Statement:
+    """Return the write that lets a proof do one deed behind the gate."""
+    return dynamodb.insert(tables.once(), {**_used(proof, attempt), **tables.deed_key(proof)})
+
+
+def approval_insert(approval: str, *, attempt: str, now_s: int) -> Statement:
+    """Return the write that uses an approval up."""
+    ttl = now_s + 2 * approvals.LIFETIME_S
+    return dynamodb.insert(
+        tables.once(), {**tables.approval_key(approval), "attempt": attempt, "ttl": ttl}
+    )
 
 
 def _used(proof: Proof, attempt: str) -> dict[str, Value]:

@@ -6,6 +6,9 @@ reports a sign-in needs no write on anybody's standing (docs/decisions/0005). Ev
 never put: the roles that write them cannot rewrite them.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import Item, Statement, Value
 from portcullis.identity import tables
@@ -25,26 +28,37 @@ def last(head: Item | None) -> int:
     return int(head["last"]) if head else 0
 
 
-def numbered(
-    account: str, *, after: int, kind: str, at_s: int, **facts: Value
-) -> tuple[Statement, Statement]:
-    """Return the writes of the event that follows number *after*.
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an account. *facts* hold ids, never PII."""
 
-    They fail if another event took the number. *facts* hold ids, never PII.
+    kind: str
+    facts: Mapping[str, Value] = field(default_factory=dict)
+
+
+def numbered(account: str, *events: Event, after: int, at_s: int) -> list[Statement]:
+    """Return the writes of the events that follow number *after*, in order.
+
+    They fail if another event took a number.
     """
-    number = after + 1
     take = dynamodb.change(
         tables.identity(),
         tables.outbox_key(account),
-        {"last": number},
+        {"last": after + len(events)},
         where='"last" = ?',
         given=(after,),
     )
-    return take, _event(account, number=number, kind=kind, at_s=at_s, facts=facts)
+    return [
+        take,
+        *(
+            _event(account, number=number, kind=event.kind, at_s=at_s, facts=event.facts)
+            for number, event in enumerate(events, start=after + 1)
+        ),
+    ]
 
 
 def _event(
-    account: str, *, number: int, kind: str, at_s: int, facts: dict[str, Value]
+    account: str, *, number: int, kind: str, at_s: int, facts: Mapping[str, Value]
 ) -> Statement:
     return dynamodb.insert(
         tables.identity(),

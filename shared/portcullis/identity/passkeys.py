@@ -1,39 +1,66 @@
 """Passkeys: WebAuthn ceremonies on py_webauthn, with the house's policy.
 
 User verification required, discoverable, exact origin and RP id, never cross-origin, ES256 or
-EdDSA or RS256, attestation ``none``. Only functions with the passkey layer may import this.
+EdDSA or RS256, attestation as settings say. Only functions with the passkey layer may import this.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import webauthn
+from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
+from webauthn.helpers import decode_credential_public_key, parse_attestation_object
+from webauthn.helpers.cose import COSECRV, COSEAlgorithmIdentifier
+from webauthn.helpers.decode_credential_public_key import (
+    DecodedEC2PublicKey,
+    DecodedOKPPublicKey,
+    DecodedRSAPublicKey,
+)
 from webauthn.helpers.structs import (
+    AttestationConveyancePreference,
     AttestationFormat,
     AuthenticatorSelectionCriteria,
     CredentialDeviceType,
+    PublicKeyCredentialDescriptor,
     ResidentKeyRequirement,
     UserVerificationRequirement,
 )
 
-from portcullis import strict_json
 from portcullis.errors import InvalidError
-from portcullis.evidence.encoding import unb64url
+from portcullis.evidence import client_data, passkey_keys
+from portcullis.evidence.encoding import b64url, unb64url
 from portcullis.evidence.errors import EvidenceError
+from portcullis.identity import attestation
 from portcullis.identity.challenges import LIFETIME_S, Challenge
 from portcullis.schema import Strict
 from portcullis.settings import setting
 
 RP_NAME = "Portcullis"
+CREDENTIAL_ID_BYTES_MAX = 1023
+"""WebAuthn Level 3, section 7.1, step 24."""
+ALGORITHMS = [
+    COSEAlgorithmIdentifier.EDDSA,
+    COSEAlgorithmIdentifier.ECDSA_SHA_256,
+    COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
+]
 
 
 class PasskeyRefusedError(InvalidError):
-    """The authenticator's response does not verify."""
+    """The authenticator's response does not verify. Its cause names the check, for the log."""
 
     code = "passkey-refused"
     title = "The passkey's response is not valid for this ceremony."
+
+
+class CounterRegressedError(PasskeyRefusedError):
+    """All is well but the counter, which did not grow: there may be a copy of the passkey."""
+
+    code = "passkey-counter-regressed"
+    title = "The passkey's counter did not grow, as if it had been copied. Use another passkey."
 
 
 class _Response(Strict):
@@ -93,12 +120,18 @@ class Assertion(_Credential):
         Raises:
             PasskeyRefusedError: it is absent or not base64url.
         """
-        return _bytes(self.response.userHandle or "")
+        if self.response.userHandle is None:
+            raise PasskeyRefusedError
+        return _bytes(self.response.userHandle)
 
 
 @dataclass(frozen=True, slots=True)
 class Passkey:
-    """A verified passkey. Backup eligible: it may be synced, so it is not bound to one device."""
+    """A verified passkey.
+
+    Backup eligible: it may be synced, so it is not bound to one device. Attested: its maker
+    vouched for ``aaguid``, which is otherwise no more than what the authenticator says.
+    """
 
     credential_id: bytes
     public_key: bytes
@@ -106,10 +139,17 @@ class Passkey:
     backup_eligible: bool
     backed_up: bool
     aaguid: str
+    attested: bool
 
 
-def creation_options(challenge: Challenge, *, user_handle: bytes, name: str) -> dict[str, Any]:
-    """Return PublicKeyCredentialCreationOptionsJSON for a new account's first passkey."""
+def creation_options(
+    challenge: Challenge, *, user_handle: bytes, name: str, exclude: Sequence[bytes] = ()
+) -> dict[str, Any]:
+    """Return PublicKeyCredentialCreationOptionsJSON for a passkey of an account.
+
+    No authenticator that holds one of the credentials in *exclude* makes another.
+    """
+    demanded = attestation.is_demanded()
     options = webauthn.generate_registration_options(
         rp_id=_rp_id(),
         rp_name=RP_NAME,
@@ -117,6 +157,13 @@ def creation_options(challenge: Challenge, *, user_handle: bytes, name: str) -> 
         user_name=name,
         challenge=challenge.value,
         timeout=LIFETIME_S * 1000,
+        attestation=(
+            AttestationConveyancePreference.DIRECT
+            if demanded
+            else AttestationConveyancePreference.NONE
+        ),
+        supported_pub_key_algs=ALGORITHMS,
+        exclude_credentials=_described(exclude),
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=ResidentKeyRequirement.REQUIRED,
             user_verification=UserVerificationRequirement.REQUIRED,
@@ -125,12 +172,13 @@ def creation_options(challenge: Challenge, *, user_handle: bytes, name: str) -> 
     return _json(options)
 
 
-def request_options(challenge: Challenge) -> dict[str, Any]:
-    """Return PublicKeyCredentialRequestOptionsJSON for a sign-in with any discoverable passkey."""
+def request_options(challenge: Challenge, *, allow: Sequence[bytes] = ()) -> dict[str, Any]:
+    """Return PublicKeyCredentialRequestOptionsJSON for one of *allow*: none, any discoverable."""
     options = webauthn.generate_authentication_options(
         rp_id=_rp_id(),
         challenge=challenge.value,
         timeout=LIFETIME_S * 1000,
+        allow_credentials=_described(allow),
         user_verification=UserVerificationRequirement.REQUIRED,
     )
     return _json(options)
@@ -140,15 +188,13 @@ def answered_challenge(client_data_json: str) -> bytes:
     """Return the challenge that a response *says* it answers: good for looking it up only.
 
     Raises:
-        PasskeyRefusedError: the client data is malformed, or the ceremony was cross-origin.
+        PasskeyRefusedError: the client data is malformed, or the ceremony was in a frame of
+            another origin.
     """
     try:
-        client_data = strict_json.parse(_bytes(client_data_json))
-    except strict_json.JsonError as error:
+        return unb64url(client_data.parse(unb64url(client_data_json)).challenge)
+    except EvidenceError as error:
         raise PasskeyRefusedError from error
-    if not isinstance(client_data, dict) or client_data.get("crossOrigin", False) is not False:
-        raise PasskeyRefusedError  # py_webauthn does not look at crossOrigin
-    return _bytes(client_data.get("challenge"))
 
 
 def verify_registration(registration: Registration, *, challenge: Challenge) -> Passkey:
@@ -156,19 +202,76 @@ def verify_registration(registration: Registration, *, challenge: Challenge) -> 
 
     Raises:
         PasskeyRefusedError: a check fails.
+        MissingSettingError: makers must vouch, and there are no roots.
     """
     try:
+        return _registered(registration, challenge)
+    except EvidenceError as error:
+        raise PasskeyRefusedError from error
+
+
+def verify_assertion(assertion: Assertion, *, passkey: Passkey, challenge: Challenge) -> Passkey:
+    """Return *passkey* as its authenticator now reports it (WebAuthn Level 3, section 7.2).
+
+    Raises:
+        CounterRegressedError: all is well, but the counter did not grow. It is not to be stored:
+            a counter is never lowered.
+        PasskeyRefusedError: another check fails.
+    """
+    try:
+        verified = _asserted(assertion, passkey, challenge)
+    except EvidenceError as error:
+        raise PasskeyRefusedError from error
+    counter, before = verified.new_sign_count, passkey.sign_count
+    if counter <= before and (counter, before) != (0, 0):  # section 7.2, step 22
+        raise CounterRegressedError
+    return replace(passkey, sign_count=counter, backed_up=verified.credential_backed_up)
+
+
+def public_jwk(public_key: bytes) -> dict[str, str]:
+    """Return a passkey's COSE key (RFC 9053) as the JWK that its enrolment certificate names.
+
+    Raises:
+        PasskeyRefusedError: it is not a P-256 key for ES256, an Ed25519 key for EdDSA or an RSA
+            key for RS256, or it is too weak or too long.
+    """
+    try:
+        return _jwk(public_key)
+    except EvidenceError as error:
+        raise PasskeyRefusedError from error
+
+
+def _registered(registration: Registration, challenge: Challenge) -> Passkey:
+    client_data.verify(
+        unb64url(registration.response.clientDataJSON),
+        expected_type=client_data.CREATE,
+        expected_challenge=challenge.value,
+        expected_origin=setting("PUBLIC_ORIGIN"),
+    )
+    demanded = attestation.is_demanded()
+    with _library("attestation object"):
+        attested = parse_attestation_object(unb64url(registration.response.attestationObject))
+    # First of all: the other formats' parsers are not for what strangers send.
+    if attested.fmt != (AttestationFormat.PACKED if demanded else AttestationFormat.NONE):
+        raise EvidenceError("attestation format")
+    roots = {AttestationFormat.PACKED: attestation.roots()} if demanded else None
+    with _library("registration"):
         verified = webauthn.verify_registration_response(
             credential=registration.model_dump(exclude_none=True),
             expected_challenge=challenge.value,
             expected_rp_id=_rp_id(),
             expected_origin=setting("PUBLIC_ORIGIN"),
             require_user_verification=True,
+            supported_pub_key_algs=ALGORITHMS,
+            pem_root_certs_bytes_by_fmt=roots,
         )
-    except Exception as error:  # its parsers of hostile CBOR raise more than they document
-        raise PasskeyRefusedError from error
-    if verified.fmt != AttestationFormat.NONE:
-        raise PasskeyRefusedError  # we asked for none, and verify no chain
+    if b64url(verified.credential_id) != registration.rawId:  # the library leaves it out
+        raise EvidenceError("another credential is attested")
+    if len(verified.credential_id) > CREDENTIAL_ID_BYTES_MAX:
+        raise EvidenceError("credential id is too long")
+    _jwk(verified.credential_public_key)
+    if demanded:
+        attestation.check_maker(attested.att_stmt.x5c or (), aaguid=verified.aaguid)
     return Passkey(
         credential_id=verified.credential_id,
         public_key=verified.credential_public_key,
@@ -176,38 +279,72 @@ def verify_registration(registration: Registration, *, challenge: Challenge) -> 
         backup_eligible=verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
         backed_up=verified.credential_backed_up,
         aaguid=verified.aaguid,
+        attested=demanded,
     )
 
 
-def verify_assertion(assertion: Assertion, *, passkey: Passkey, challenge: Challenge) -> Passkey:
-    """Return *passkey* as its authenticator now reports it (WebAuthn Level 3, section 7.2).
-
-    Raises:
-        PasskeyRefusedError: a check fails; a counter that did not grow is one.
-    """
-    try:
+def _asserted(
+    assertion: Assertion, passkey: Passkey, challenge: Challenge
+) -> VerifiedAuthentication:
+    """Return what the library verified: everything but the counter."""
+    client_data.verify(
+        unb64url(assertion.response.clientDataJSON),
+        expected_type=client_data.GET,
+        expected_challenge=challenge.value,
+        expected_origin=setting("PUBLIC_ORIGIN"),
+    )
+    if assertion.credential_id != passkey.credential_id:
+        raise EvidenceError("another credential answers")
+    with _library("assertion"):
         verified = webauthn.verify_authentication_response(
             credential=assertion.model_dump(exclude_none=True),
             expected_challenge=challenge.value,
             expected_rp_id=_rp_id(),
             expected_origin=setting("PUBLIC_ORIGIN"),
             credential_public_key=passkey.public_key,
-            credential_current_sign_count=passkey.sign_count,
+            credential_current_sign_count=0,
             require_user_verification=True,
         )
-    except Exception as error:
-        raise PasskeyRefusedError from error
     eligible = verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE
     if eligible != passkey.backup_eligible:
-        raise PasskeyRefusedError  # section 6.1.3: BE never changes after registration
-    return Passkey(
-        credential_id=passkey.credential_id,
-        public_key=passkey.public_key,
-        sign_count=verified.new_sign_count,
-        backup_eligible=eligible,
-        backed_up=verified.credential_backed_up,
-        aaguid=passkey.aaguid,
-    )
+        raise EvidenceError("backup eligibility changed")  # section 7.2, step 19
+    return verified
+
+
+@contextmanager
+def _library(what: str) -> Iterator[None]:
+    """Make every error of the library one of ours: of hostile CBOR it raises more than it says."""
+    try:
+        yield
+    except EvidenceError:
+        raise
+    except Exception as error:
+        raise EvidenceError(what) from error
+
+
+def _jwk(public_key: bytes) -> dict[str, str]:
+    with _library("passkey key"):
+        key = decode_credential_public_key(public_key)
+        jwk = _members(key)
+    passkey_keys.from_jwk(jwk)
+    return jwk
+
+
+def _members(key: object) -> dict[str, str]:
+    """Return a decoded key's members, if its algorithm is the one of its type."""
+    match key:
+        # Section 5.8.5: ES256 is on P-256, and EdDSA on Ed25519.
+        case DecodedEC2PublicKey(alg=COSEAlgorithmIdentifier.ECDSA_SHA_256, crv=COSECRV.P256):
+            return {"kty": "EC", "crv": "P-256", "x": b64url(key.x), "y": b64url(key.y)}
+        case DecodedOKPPublicKey(alg=COSEAlgorithmIdentifier.EDDSA, crv=COSECRV.ED25519):
+            return {"kty": "OKP", "crv": "Ed25519", "x": b64url(key.x)}
+        case DecodedRSAPublicKey(alg=COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256):
+            return {"kty": "RSA", "n": b64url(key.n), "e": b64url(key.e)}
+    raise EvidenceError("passkey key is of another algorithm")
+
+
+def _described(credential_ids: Sequence[bytes]) -> list[PublicKeyCredentialDescriptor]:
+    return [PublicKeyCredentialDescriptor(id=credential_id) for credential_id in credential_ids]
 
 
 def _rp_id() -> str:
@@ -219,9 +356,7 @@ def _json(options: Any) -> dict[str, Any]:
     return made
 
 
-def _bytes(text: object) -> bytes:
-    if not isinstance(text, str) or not text:
-        raise PasskeyRefusedError
+def _bytes(text: str) -> bytes:
     try:
         return unb64url(text)
     except EvidenceError as error:

@@ -1,7 +1,8 @@
-"""Refresh: tag and proof, one batch read, KMS, and the conditional write last.
+"""Refresh: nonce and tag, one batch read, KMS, and the conditional write last.
 
-Strangers and holders of old tokens never reach KMS, and a failure of KMS spends nothing. The
-anomaly verdict (``judge``) belongs between the read and the signature.
+A proof without a nonce of ours reaches nothing and is not used up. Strangers and holders of old
+tokens never reach KMS, and a failure of KMS spends nothing. The anomaly verdict (``judge``)
+belongs between the read and the signature.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from portcullis.aws.dynamodb import (
 )
 from portcullis.evidence.dpop import Proof
 from portcullis.evidence.errors import ProofReplayedError
-from portcullis.identity import ending, once, sessions, standing, tables, tokens
+from portcullis.identity import ending, nonces, once, sessions, standing, tables, tokens
 from portcullis.identity.families import InvalidGrantError, RefreshToken
 from portcullis.identity.sessions import LIVE, Session, Use
 from portcullis.identity.standing import Standing
@@ -37,11 +38,13 @@ def refresh(text: str, *, proof: Proof, now_s: int) -> Tokens:
     """Return the tokens that follow the refresh token *text*.
 
     Raises:
+        UseNonceError: the proof has no nonce of ours that still counts.
         InvalidGrantError: it is unknown, spent, expired, or another key's; a spent one has
             ended its family.
         ProofReplayedError: the proof was used before.
         InfrastructureError: a service did not answer; the token is not known to be spent.
     """
+    nonces.demand(proof, now_s=now_s)
     token = tokens.family_keys().parse(text)
     for _ in range(ROUNDS_MAX):
         state = _read(token)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from portcullis.aws.dynamodb import Item
+from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import Item, Statement
 from portcullis.identity import tables
 from portcullis.identity.families import RefreshToken
 from portcullis.identity.standing import Standing
@@ -21,7 +22,10 @@ RETRY_WINDOW_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session and its family. ``current`` and ``previous`` are digests of refresh secrets."""
+    """A session and its family. ``current`` and ``previous`` are digests of refresh secrets.
+
+    ``device`` and ``place`` say coarsely where it was started, for its owner to recognise.
+    """
 
     sid: str
     account: str
@@ -40,6 +44,8 @@ class Session:
     attempt: str
     idle_expires: int
     absolute_expires: int
+    device: str = ""
+    place: str = ""
 
     @classmethod
     def from_item(cls, item: Item) -> "Session":
@@ -62,6 +68,8 @@ class Session:
             attempt=item["attempt"],
             idle_expires=item["idle_expires"],
             absolute_expires=item["absolute_expires"],
+            device=item["device"],
+            place=item["place"],
         )
 
     def to_item(self) -> dict[str, Any]:
@@ -85,6 +93,8 @@ class Session:
             "attempt": self.attempt,
             "idle_expires": self.idle_expires,
             "absolute_expires": self.absolute_expires,
+            "device": self.device,
+            "place": self.place,
             "ttl": self.absolute_expires + TOMBSTONE_S,
         }
 
@@ -148,6 +158,30 @@ def use_of(
         and generation_seen < session.generation
     )
     return Use.RETRY if predecessor else Use.REUSE
+
+
+def carried(sid: str, *, epoch: int) -> Statement:
+    """Return the write that carries one live session over a raised epoch.
+
+    Its access tokens die with the old epoch; its refresh token lives.
+    """
+    return dynamodb.change(
+        tables.identity(),
+        tables.session_key(sid),
+        {"epoch": epoch + 1},
+        where='"status" = ? AND "epoch" = ?',
+        given=(LIVE, epoch),
+    )
+
+
+def demanded(sid: str, *, epoch: int) -> Statement:
+    """Return the demand that a session is live and of *epoch*."""
+    return dynamodb.demand(
+        tables.identity(),
+        tables.session_key(sid),
+        where='"status" = ? AND "epoch" = ?',
+        given=(LIVE, epoch),
+    )
 
 
 def seal_context(sid: str, *, generation: int, jkt: str, rotated_at: int) -> bytes:

@@ -37,12 +37,12 @@ def family_keys() -> Keys:
     Raises:
         InfrastructureError: the zone's secret is not to be had.
     """
-    return _keys(tables.refresh_secret())
+    return _keys(tables.refresh_secrets())
 
 
 @functools.cache
-def _keys(secret: bytes) -> Keys:
-    return Keys(secret)  # derived once for each environment, not for each use
+def _keys(peppers: tuple[bytes, ...]) -> Keys:
+    return Keys(*peppers)  # derived once for each environment, not for each use
 
 
 def issue(session: Session, token: RefreshToken, *, now_s: int) -> Tokens:

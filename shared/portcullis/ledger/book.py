@@ -11,7 +11,7 @@ from typing import Any
 
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import Item, Key, Statement
-from portcullis.evidence.orders import OrderKind
+from portcullis.evidence.orders import PostingKind
 from portcullis.evidence.receipts import Leg
 from portcullis.ledger import tables
 from portcullis.ledger.heads import Head
@@ -24,7 +24,7 @@ ACTIVE = "ACTIVE"
 class Order:
     """An order whose evidence is verified: what is to be posted, by whom, under which key."""
 
-    kind: OrderKind
+    kind: PostingKind
     principal: str
     key: str
     meaning: str
@@ -34,6 +34,8 @@ class Order:
     debited_account: str | None
     """The user whose standing must allow it; a credit from a partner needs nobody's."""
     epoch: int
+    acr: str
+    """How the user signed in; a partner does not."""
     command_key: Key
     proof_key: Key | None
     consumed_until_s: int
@@ -117,7 +119,7 @@ def write(
         InfrastructureError: it is not known whether it was posted; ``read`` tells.
     """
     statements = [
-        *_standing(order),
+        *_standing(order, now_s),
         *([dynamodb.insert(tables.balances(), opened.to_item())] if opened else []),
         *(_move(movement) for movement in movements),
         *(
@@ -156,15 +158,15 @@ def write(
     dynamodb.execute(*statements)
 
 
-def _standing(order: Order) -> list[Statement]:
+def _standing(order: Order, now_s: int) -> list[Statement]:
     if order.debited_account is None:
         return []
     return [
         dynamodb.demand(
             tables.standing(),
             tables.standing_key(order.debited_account),
-            where='"status" = ? AND "epoch" = ?',
-            given=(ACTIVE, order.epoch),
+            where='"status" = ? AND "epoch" = ? AND "frozen_until" <= ?',
+            given=(ACTIVE, order.epoch, now_s),
         )
     ]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from portcullis import entropy
 from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Item
 from portcullis.aws.kms import Signer
-from portcullis.evidence import receipts
+from portcullis.evidence import levels, receipts
 from portcullis.evidence.errors import EvidenceRefusedError
 from portcullis.evidence.receipts import Receipt
 from portcullis.ledger import book, postings, tables
@@ -97,9 +97,7 @@ def _decide(
     if page.consumed:
         raise EvidenceRefusedError  # its proof or command has served another posting
     if order.debited_account is not None:
-        seen = page.standing
-        if seen is None or seen["status"] != book.ACTIVE or seen["epoch"] != order.epoch:
-            raise DebitNotAllowedError
+        _demand_allowed(order, page.standing, now_s=now_s)
     if order.opens is not None:
         owner, currency = order.opens
         if owner in page.heads:
@@ -113,6 +111,20 @@ def _decide(
         floor_minor=floor_minor,
     )
     return movements, None
+
+
+def _demand_allowed(order: Order, seen: Item | None, *, now_s: int) -> None:
+    """Demand what a user's order needs besides money: a full sign-in, and a standing that permits.
+
+    Opening a wallet moves nothing, but a wallet is never closed: a recovery's freeze, which holds
+    back what cannot be undone, holds it back too.
+    """
+    if order.acr not in levels.FULL:
+        raise DebitNotAllowedError
+    if seen is None or seen["status"] != book.ACTIVE or seen["epoch"] != order.epoch:
+        raise DebitNotAllowedError
+    if now_s < seen["frozen_until"]:
+        raise DebitNotAllowedError
 
 
 def _house(order: Order, page: Page, *, now_s: int) -> Head | None:

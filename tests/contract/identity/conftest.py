@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from portcullis.aws import clients
-from portcullis.identity import tokens
+from portcullis.identity import nonces, tokens
 from tests.contract.identity.people import Family, Person
 from tests.support import faults
 from tests.support.faults import Proxy
@@ -27,9 +27,10 @@ def proxy(product: Product, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 
 @pytest.fixture
 def person(product: Product) -> Person:
-    """Somebody who has opened an account through the product, which has its secret by then."""
+    """Somebody who has opened an account through the product, which has its secrets by then."""
     assert product
     tokens.family_keys()
+    nonces.fresh()
     return Person.with_account()
 
 

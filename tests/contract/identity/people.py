@@ -2,20 +2,49 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
-from portcullis import entropy
-from portcullis.aws import dynamodb
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
+
+from portcullis import clock, entropy
+from portcullis.aws import dynamodb, kms
 from portcullis.aws.dynamodb import Put
-from portcullis.evidence import dpop
+from portcullis.evidence import caller, dpop
 from portcullis.evidence.access_token import AccessToken
+from portcullis.evidence.approvals import Act
+from portcullis.evidence.caller import Caller
 from portcullis.evidence.dpop import Proof
-from portcullis.identity import accounts, gate, refresh, sessions, sign_in, tables, tokens
+from portcullis.identity import (
+    accounts,
+    approving,
+    assurance,
+    changes,
+    gate,
+    nonces,
+    passkey_adding,
+    password_setting,
+    password_sign_in,
+    recovery,
+    recovery_codes,
+    refresh,
+    second_factor,
+    sessions,
+    sign_in,
+    tables,
+    tokens,
+    totp,
+    totp_enrolment,
+)
+from portcullis.identity.changes import Principal
 from portcullis.identity.families import Handle, RefreshToken
+from portcullis.identity.passkey_adding import Addition
 from portcullis.identity.passkeys import Assertion, Registration
 from portcullis.identity.sessions import Session
 from portcullis.identity.standing import Standing
 from portcullis.identity.tokens import Tokens
-from portcullis.settings import setting
+from portcullis.settings import setting, settings_list
+from portcullis.source import Source
 from tests.support import jws
 from tests.support.authenticator import HONEST, Authenticator, Misbehaviour
 from tests.support.dpop import ProofKey
@@ -24,6 +53,11 @@ OPEN_OPTIONS, OPEN = "/accounts/options", "/accounts"
 SIGN_IN_OPTIONS, SIGN_IN = "/sessions/options", "/sessions"
 TOKEN = "/oauth/token"
 WALLETS = "/wallets"
+SOURCE = Source.of(
+    address="81.2.69.142",
+    user_agent="Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+)
+"""Where everybody comes from: an address in the United Kingdom."""
 
 
 def now() -> int:
@@ -32,23 +66,52 @@ def now() -> int:
 
 
 def proof_of(key: ProofKey, path: str, *, at_s: int | None = None) -> Proof:
-    """Return a fresh proof for a POST to *path*, verified as the edge verifies it."""
+    """Return a fresh proof for a POST to *path*, verified as the edge verifies it.
+
+    It has the server's nonce where one is demanded.
+    """
+    return proof_and_compact(key, path, at_s=at_s)[0]
+
+
+def proof_and_compact(key: ProofKey, path: str, *, at_s: int | None = None) -> tuple[Proof, str]:
+    """Return the same as ``proof_of``, and as it came."""
     url, now_s = setting("PUBLIC_ORIGIN") + path, now() if at_s is None else at_s
-    return dpop.verify(
-        key.proof("POST", url, now=now_s),
-        expected_method="POST",
-        expected_url=url,
-        access_token=None,
+    nonce = nonces.current(now_s) if path == TOKEN else None
+    compact = key.proof("POST", url, now=now_s, nonce=nonce)
+    proof = dpop.verify(
+        compact, expected_method="POST", expected_url=url, access_token=None, now_s=now_s
+    )
+    return proof, compact
+
+
+def caller_of(
+    key: ProofKey, access_token: str, method: str, path: str, *, at_s: int | None = None
+) -> Caller:
+    """Return the caller of a request with a fresh proof, verified as the edge verifies it."""
+    origin, now_s = setting("PUBLIC_ORIGIN"), now() if at_s is None else at_s
+    proof = key.proof(method, origin + path, access_token=access_token, now=now_s)
+    return caller.verify(
+        compact_token=access_token,
+        compact_proof=proof,
+        keys=kms.trusted_keys(*settings_list("ACCESS_TOKEN_KEYS")),
+        expected_origin=origin,
+        expected_method=method,
+        expected_path=path,
         now_s=now_s,
     )
 
 
 def admit(key: ProofKey, access_token: str, *, method: str = "GET") -> AccessToken:
-    """Come to the gate with an access token and a fresh proof of *key*."""
+    """Come to the gate with an access token and a fresh proof of *key*, with a nonce if need be."""
     url = setting("PUBLIC_ORIGIN") + WALLETS
-    proof = key.proof(method, url, access_token=access_token)
+    nonce = None if method == "GET" else nonces.current(clock.now_s())
+    proof = key.proof(method, url, access_token=access_token, nonce=nonce, now=clock.now_s())
     return gate.admit(
-        authorization=f"DPoP {access_token}", proof=proof, method=method, path=WALLETS
+        authorization=f"DPoP {access_token}",
+        proof=proof,
+        method=method,
+        path=WALLETS,
+        resource=WALLETS,
     )
 
 
@@ -84,6 +147,26 @@ class Family:
         presented = self.refresh_token if text is None else text
         return refresh.refresh(presented, proof=shown, now_s=now() if at_s is None else at_s)
 
+    def principal(
+        self,
+        method: str,
+        resource: str,
+        *,
+        act: Act | None = None,
+        approval: str | None = None,
+        at_s: int | None = None,
+    ) -> Principal:
+        """Return who comes with this family's access token and a fresh proof to a route."""
+        now_s = now() if at_s is None else at_s
+        who = caller_of(self.key, self.access_token, method, resource, at_s=now_s)
+        return changes.principal(
+            who, route=(method, resource), act=act, approval=approval, now_s=now_s
+        )
+
+    def renewed(self) -> "Family":
+        """Return the same family after a refresh, as its client goes on with it."""
+        return family_of(self.refresh(), self.key)
+
     @property
     def stored(self) -> Session:
         """The session as it is stored."""
@@ -105,7 +188,7 @@ class Person:
         """Open an account through the product."""
         holder, key = authenticator or Authenticator(), ProofKey()
         registration = registered(holder, key)
-        account = accounts.open_account(registration, proof=proof_of(key, OPEN), now_s=now())
+        account = open_account(registration, key)
         return cls(account, holder, key)
 
     @property
@@ -118,7 +201,9 @@ class Person:
     ) -> Assertion:
         """Ask for a challenge with *key* and answer it with the passkey."""
         options = sign_in.options(
-            proof=proof_of(key, SIGN_IN_OPTIONS), now_s=now() if at_s is None else at_s
+            proof=proof_of(key, SIGN_IN_OPTIONS),
+            source=SOURCE,
+            now_s=now() if at_s is None else at_s,
         )
         answer = self.authenticator.get(
             options, setting("PUBLIC_ORIGIN"), misbehaviour=misbehaviour
@@ -129,8 +214,76 @@ class Person:
         """Start a session through the product, bound to a new key."""
         key = ProofKey()
         answer = self.assertion(key)
-        started = sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), now_s=now())
+        started = sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), source=SOURCE, now_s=now())
         return family_of(started, key)
+
+    def approve(self, family: Family, act: Act) -> str:
+        """Approve an act with the passkey, in a session of this person."""
+        options = approving.options(
+            act, principal=family.principal("POST", "/approvals/options"), now_s=now()
+        )
+        answer = self.authenticator.get(options, setting("PUBLIC_ORIGIN"))
+        approval, _ = approving.approve(
+            Assertion.model_validate(answer),
+            principal=family.principal("POST", "/approvals"),
+            now_s=now(),
+        )
+        return approval
+
+    def add_passkey(
+        self,
+        family: Family,
+        authenticator: Authenticator,
+        *,
+        approver: "Person | None" = None,
+        label: str | None = None,
+    ) -> dict[str, Any]:
+        """Add a passkey of another authenticator, approved by *approver*'s passkey if given."""
+        options = passkey_adding.options(family.principal("POST", "/passkeys/options"), now_s=now())
+        answer = authenticator.create(options, setting("PUBLIC_ORIGIN"))
+        registration = Registration.model_validate(answer)
+        bare = Addition(credential=registration, label=label)
+        approval = approver.approve(family, bare.act) if approver else None
+        who = caller_of(family.key, family.access_token, "POST", "/passkeys")
+        return passkey_adding.add(
+            bare.model_copy(update={"approval": approval}),
+            principal=changes.principal(
+                who, route=("POST", "/passkeys"), act=bare.act, approval=approval, now_s=now()
+            ),
+            evidence=who,
+            now_s=now(),
+        )
+
+    def put_password(
+        self, family: Family, login: str, password: str, *, approved: bool = True
+    ) -> dict[str, str]:
+        """Set the password, approved by this person's passkey or not."""
+        act = Act(kind="set-password", fields=[])
+        approval = self.approve(family, act) if approved else None
+        principal = family.principal("PUT", "/password", act=act, approval=approval)
+        return password_setting.put(login, password, principal=principal, now_s=now())
+
+    def add_totp(self, family: Family, *, approved: bool = True) -> bytes:
+        """Enrol TOTP and confirm it; return its secret."""
+        enrolled = totp_enrolment.enrol(family.principal("POST", "/totp"), now_s=now())
+        secret = totp.secret_in(enrolled["secret"])
+        act = Act(kind="add-totp", fields=[enrolled["enrolment"]])
+        approval = self.approve(family, act) if approved else None
+        totp_enrolment.confirm(
+            enrolled["enrolment"],
+            totp_code(secret, now() - totp.STEP_S),
+            principal=family.principal("POST", "/totp/confirm", act=act, approval=approval),
+            now_s=now(),
+        )
+        return secret
+
+    def mint_codes(self, family: Family) -> list[str]:
+        """Mint recovery codes, approved by the passkey."""
+        act = Act(kind="mint-recovery-codes", fields=[])
+        principal = family.principal(
+            "POST", "/recovery-codes", act=act, approval=self.approve(family, act)
+        )
+        return recovery_codes.mint(principal, now_s=now())
 
     def session_at(self, generation: int) -> Family:
         """Store a live session of this person that has come to *generation*.
@@ -148,7 +301,7 @@ class Person:
             status=sessions.LIVE,
             epoch=Standing.from_item(standing).epoch,
             jkt=self.key.jkt,
-            acr=sign_in.PHISHING_RESISTANT,
+            acr=assurance.PHR,
             amr=sign_in.PASSKEY_METHODS,
             auth_time=now_s,
             generation=token.generation,
@@ -165,11 +318,66 @@ class Person:
         return Family(self.account, handle.sid, self.key, keys.text(token), "")
 
 
+def begin(
+    login: str, password: str, key: ProofKey, *, at_s: int | None = None
+) -> password_sign_in.Pending:
+    """Give login name and password, under *key*."""
+    now_s = now() if at_s is None else at_s
+    proof = proof_of(key, "/sessions/password", at_s=now_s)
+    return password_sign_in.begin(login, password, proof=proof, source=SOURCE, now_s=now_s)
+
+
+def finish(ticket: str, code: str, key: ProofKey, *, at_s: int | None = None) -> Family:
+    """Finish a sign-in with a TOTP code, under *key*."""
+    now_s = now() if at_s is None else at_s
+    proof = proof_of(key, "/sessions/second-factor", at_s=now_s)
+    started = second_factor.by_code(ticket, code, proof=proof, source=SOURCE, now_s=now_s)
+    return family_of(started, key)
+
+
+def totp_code(secret: bytes, at_s: int) -> str:
+    """Return the TOTP code of a moment."""
+    return TOTP(secret, totp.DIGITS, SHA1(), totp.STEP_S).generate(at_s).decode()  # noqa: S303
+
+
+def recover(code: str, authenticator: Authenticator, *, at_s: int | None = None) -> tuple[str, int]:
+    """Recover the account of a code with a new passkey."""
+    key, now_s = ProofKey(), now() if at_s is None else at_s
+    options = recovery.options(
+        code, proof=proof_of(key, "/recovery/options", at_s=now_s), source=SOURCE, now_s=now_s
+    )
+    answer = authenticator.create(options, setting("PUBLIC_ORIGIN"))
+    proof, compact = proof_and_compact(key, "/recovery", at_s=now_s)
+    return recovery.recover(
+        code,
+        Registration.model_validate(answer),
+        proof=proof,
+        compact_proof=compact,
+        source=SOURCE,
+        now_s=now_s,
+    )
+
+
+def open_account(
+    registration: Registration,
+    key: ProofKey,
+    *,
+    shown: tuple[Proof, str] | None = None,
+    at_s: int | None = None,
+) -> str:
+    """Open an account with an answered ceremony, and a fresh proof unless one is to be shown."""
+    proof, compact = shown or proof_and_compact(key, OPEN)
+    now_s = now() if at_s is None else at_s
+    return accounts.open_account(
+        registration, proof=proof, compact_proof=compact, source=SOURCE, now_s=now_s
+    )
+
+
 def registered(
     authenticator: Authenticator, key: ProofKey, *, misbehaviour: Misbehaviour = HONEST
 ) -> Registration:
     """Ask for a challenge with *key* and answer it with a new passkey."""
-    options = accounts.options(proof=proof_of(key, OPEN_OPTIONS), now_s=now())
+    options = accounts.options(proof=proof_of(key, OPEN_OPTIONS), source=SOURCE, now_s=now())
     answer = authenticator.create(options, setting("PUBLIC_ORIGIN"), misbehaviour=misbehaviour)
     return Registration.model_validate(answer)
 

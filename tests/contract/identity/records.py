@@ -1,7 +1,7 @@
 """What the identity zone's tables hold, read around the product."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from portcullis.aws import dynamodb
@@ -14,20 +14,32 @@ RESTRICTED = "QUARANTINED"
 """A standing that allows nothing."""
 
 
-def everything(tables: Tables) -> dict[str, list[str]]:
-    """Return all items of the identity zone, so that two looks can be compared."""
+def everything(tables: Tables, *, but: str | None = None) -> dict[str, list[str]]:
+    """Return all items of the identity zone, so that two looks can be compared.
+
+    *but* is the type of item (such as ``BUCKET``) that is left out.
+    """
     return {
-        table: sorted(repr(sorted(item.items())) for item in _scan(tables, table))
+        table: sorted(
+            repr(sorted(item.items()))
+            for item in _scan(tables, table)
+            if item["pk"]["S"].partition("#")[0] != but
+        )
         for table in (tables.identity, tables.standing, tables.once)
     }
 
 
 @contextmanager
-def unchanged(tables: Tables) -> Iterator[None]:
-    """Demand that nothing is written meanwhile."""
-    before = everything(tables)
+def unchanged(tables: Tables, *, but: str | None = None) -> Iterator[None]:
+    """Demand that nothing is written meanwhile, but for items of one type."""
+    before = everything(tables, but=but)
     yield
-    assert everything(tables) == before
+    assert everything(tables, but=but) == before
+
+
+def only_throttled(tables: Tables) -> AbstractContextManager[None]:
+    """Demand that nothing is written meanwhile but that somebody came: nothing is used up."""
+    return unchanged(tables, but="BUCKET")
 
 
 def events(account: str) -> list[dict[str, Any]]:
@@ -74,6 +86,17 @@ def restrict(tables: Tables, account: str) -> None:
         UpdateExpression="SET #status = :status",
         ExpressionAttributeNames={"#status": "status"},
         ExpressionAttributeValues={":status": {"S": RESTRICTED}},
+    )
+
+
+def see(tables: Tables, sid: str, *, seen_at: int) -> None:
+    """Record a sight of a session, as another request's gate does."""
+    tables.call(
+        "update_item",
+        TableName=tables.identity,
+        Key={"pk": {"S": f"SIGHTINGS#{sid}"}, "sk": {"S": "SIGHTINGS"}},
+        UpdateExpression="SET seen_at = :at",
+        ExpressionAttributeValues={":at": {"N": str(seen_at)}},
     )
 
 

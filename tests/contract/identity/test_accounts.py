@@ -8,27 +8,33 @@ import pytest
 from portcullis.errors import InfrastructureError
 from portcullis.evidence.errors import ProofReplayedError
 from portcullis.identity import accounts, challenges, sign_in
-from portcullis.identity.accounts import PasskeyKnownError
+from portcullis.identity.certifier import EnrolmentRefusedError
 from portcullis.identity.challenges import ChallengeRefusedError
+from portcullis.identity.enrolment import PasskeyKnownError
 from portcullis.identity.passkeys import PasskeyRefusedError, Registration
 from portcullis.settings import setting
+from tests.contract.conftest import CERTIFIER
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (
     OPEN,
     OPEN_OPTIONS,
     SIGN_IN_OPTIONS,
+    SOURCE,
     Person,
     now,
+    open_account,
+    proof_and_compact,
     proof_of,
     registered,
 )
 from tests.contract.identity.race import Race, split
-from tests.contract.identity.records import unchanged
+from tests.contract.identity.records import only_throttled
 from tests.support import faults
 from tests.support.authenticator import HONEST, Authenticator, Misbehaviour, attestation_object
 from tests.support.dpop import ProofKey
 from tests.support.faults import Proxy
+from tests.support.functions import Functions
 from tests.support.jws import b64url
 
 CROWD = 16
@@ -37,12 +43,11 @@ pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("product")]
 
 
 def _present(registration: Registration, key: ProofKey, *, at_s: int | None = None) -> str:
-    now_s = now() if at_s is None else at_s
-    return accounts.open_account(registration, proof=proof_of(key, OPEN), now_s=now_s)
+    return open_account(registration, key, at_s=at_s)
 
 
 def _options(key: ProofKey) -> dict[str, Any]:
-    return accounts.options(proof=proof_of(key, OPEN_OPTIONS), now_s=now())
+    return accounts.options(proof=proof_of(key, OPEN_OPTIONS), source=SOURCE, now_s=now())
 
 
 def _again(holder: Authenticator, key: ProofKey) -> Registration:
@@ -80,7 +85,7 @@ def test_a_wrong_response_is_refused(product: Product, misbehaviour: Misbehaviou
     """A response that is wrong in one way opens nothing and uses nothing up."""
     key = ProofKey()
     registration = registered(Authenticator(), key, misbehaviour=misbehaviour)
-    with unchanged(product[0]), pytest.raises(PasskeyRefusedError):
+    with only_throttled(product[0]), pytest.raises(PasskeyRefusedError):
         _present(registration, key)
 
 
@@ -89,7 +94,7 @@ def test_a_challenge_opens_one_account(product: Product) -> None:
     key = ProofKey()
     registration = registered(Authenticator(), key)
     _present(registration, key)
-    with unchanged(product[0]), pytest.raises(ChallengeRefusedError):
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
         _present(registration, key)
 
 
@@ -102,7 +107,7 @@ def test_a_challenge_takes_one_passkey(product: Product) -> None:
         for _ in range(2)
     )
     _present(first, key)
-    with unchanged(product[0]), pytest.raises(ChallengeRefusedError):
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
         _present(second, key)
 
 
@@ -110,7 +115,7 @@ def test_a_challenge_of_another_key_is_refused(product: Product) -> None:
     """Only the key that asked may answer."""
     key = ProofKey()
     registration = registered(Authenticator(), key)
-    with unchanged(product[0]), pytest.raises(ChallengeRefusedError):
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
         _present(registration, ProofKey())
     _present(registration, key)
 
@@ -118,10 +123,10 @@ def test_a_challenge_of_another_key_is_refused(product: Product) -> None:
 def test_a_challenge_of_another_ceremony_is_refused(product: Product) -> None:
     """A challenge that was given out for a sign-in opens no account."""
     key = ProofKey()
-    given = sign_in.options(proof=proof_of(key, SIGN_IN_OPTIONS), now_s=now())
+    given = sign_in.options(proof=proof_of(key, SIGN_IN_OPTIONS), source=SOURCE, now_s=now())
     options = {**_options(key), "challenge": given["challenge"]}
     answer = Authenticator().create(options, setting("PUBLIC_ORIGIN"))
-    with unchanged(product[0]), pytest.raises(ChallengeRefusedError):
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
         _present(Registration.model_validate(answer), key)
 
 
@@ -129,7 +134,7 @@ def test_a_challenge_that_nobody_gave_out_is_refused(product: Product) -> None:
     """A challenge of the client's own making is refused."""
     key = ProofKey()
     registration = registered(Authenticator(), key, misbehaviour=Misbehaviour(challenge=bytes(32)))
-    with unchanged(product[0]), pytest.raises(ChallengeRefusedError):
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
         _present(registration, key)
 
 
@@ -137,10 +142,10 @@ def test_a_challenge_that_nobody_gave_out_is_refused(product: Product) -> None:
 def test_an_old_challenge_is_refused(product: Product, late_s: int) -> None:
     """A challenge lives five minutes, to the second."""
     key, at_s = ProofKey(), now()
-    options = accounts.options(proof=proof_of(key, OPEN_OPTIONS), now_s=at_s)
+    options = accounts.options(proof=proof_of(key, OPEN_OPTIONS), source=SOURCE, now_s=at_s)
     answer = Authenticator().create(options, setting("PUBLIC_ORIGIN"))
     registration = Registration.model_validate(answer)
-    with unchanged(product[0]), pytest.raises(ChallengeRefusedError):
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
         _present(registration, key, at_s=at_s + challenges.LIFETIME_S + late_s)
     _present(registration, key, at_s=at_s + challenges.LIFETIME_S - 1)
 
@@ -149,7 +154,7 @@ def test_a_passkey_is_registered_once(product: Product, person: Person) -> None:
     """A passkey that opens an account cannot be bound to a second one, and keeps its own."""
     key = ProofKey()
     again = _again(person.authenticator, key)
-    with unchanged(product[0]), pytest.raises(PasskeyKnownError):
+    with only_throttled(product[0]), pytest.raises(PasskeyKnownError):
         _present(again, key)
     assert person.sign_in().account == person.account
 
@@ -157,10 +162,10 @@ def test_a_passkey_is_registered_once(product: Product, person: Person) -> None:
 def test_a_replayed_proof_opens_nothing(product: Product) -> None:
     """A good response with a used proof is refused, and its challenge stays unused."""
     key = ProofKey()
-    registration, used = registered(Authenticator(), key), proof_of(key, OPEN)
-    accounts.options(proof=used, now_s=now())
-    with unchanged(product[0]), pytest.raises(ProofReplayedError):
-        accounts.open_account(registration, proof=used, now_s=now())
+    registration, used = registered(Authenticator(), key), proof_and_compact(key, OPEN)
+    accounts.options(proof=used[0], source=SOURCE, now_s=now())
+    with only_throttled(product[0]), pytest.raises(ProofReplayedError):
+        open_account(registration, key, shown=used)
     _present(registration, key)
 
 
@@ -170,12 +175,39 @@ def test_a_failure_of_the_store_opens_nothing(
 ) -> None:
     """When the store does not answer, nothing is opened and everything stays good."""
     key = ProofKey()
-    registration, proof = registered(Authenticator(), key), proof_of(key, OPEN)
+    registration, shown = registered(Authenticator(), key), proof_and_compact(key, OPEN)
     proxy.fail_before(operation, times=faults.ALWAYS)
-    with unchanged(product[0]), pytest.raises(InfrastructureError):
-        accounts.open_account(registration, proof=proof, now_s=now())
+    with only_throttled(product[0]), pytest.raises(InfrastructureError):
+        open_account(registration, key, shown=shown)
     proxy.heal()
-    accounts.open_account(registration, proof=proof, now_s=now())
+    open_account(registration, key, shown=shown)
+
+
+@pytest.mark.parametrize("fault", ["failing", "throttled", "losing"])
+def test_a_failure_of_the_certifier_opens_nothing(
+    product: Product, functions: Functions, fault: str
+) -> None:
+    """Without a certificate nothing is opened, and challenge and proof stay good."""
+    key = ProofKey()
+    registration, shown = registered(Authenticator(), key), proof_and_compact(key, OPEN)
+    failing: set[str] = getattr(functions, fault)
+    failing.add(CERTIFIER)
+    with only_throttled(product[0]), pytest.raises(InfrastructureError):
+        open_account(registration, key, shown=shown)
+    failing.clear()
+    open_account(registration, key, shown=shown)
+
+
+def test_a_failure_of_kms_opens_nothing(product: Product) -> None:
+    """When the certificate cannot be signed, nothing is opened and everything stays good."""
+    tables, keys = product
+    key = ProofKey()
+    registration, shown = registered(Authenticator(), key), proof_and_compact(key, OPEN)
+    keys.failing.add("Sign")
+    with only_throttled(tables), pytest.raises(InfrastructureError):
+        open_account(registration, key, shown=shown)
+    keys.failing.clear()
+    open_account(registration, key, shown=shown)
 
 
 def test_a_crowd_that_answers_one_challenge_opens_one_account(product: Product) -> None:
@@ -184,7 +216,8 @@ def test_a_crowd_that_answers_one_challenge_opens_one_account(product: Product) 
     registration = registered(Authenticator(), key)
     with Race[str](CROWD) as crowd:
         outcomes = crowd.run(*[functools.partial(_present, registration, key)] * CROWD)
-    refusals = (ChallengeRefusedError, PasskeyKnownError)
+    # The certifier may be the first to see that the account is there.
+    refusals = (ChallengeRefusedError, PasskeyKnownError, EnrolmentRefusedError)
     (account,) = [one for one in outcomes if not isinstance(one, refusals)]
     assert isinstance(account, str)
     assert [event["kind"] for event in records.events(account)] == ["account-opened"]

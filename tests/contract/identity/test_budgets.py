@@ -4,24 +4,27 @@ import threading
 
 import pytest
 
-from portcullis.identity import accounts, revocation, sign_in
+from portcullis.identity import revocation, sign_in
 from portcullis.identity.families import InvalidGrantError
+from tests.contract.conftest import CERTIFIER
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (
-    OPEN,
     SIGN_IN,
     SIGN_IN_OPTIONS,
+    SOURCE,
     TOKEN,
     Family,
     Person,
     admit,
     now,
+    open_account,
     proof_of,
     registered,
 )
 from tests.support.authenticator import Authenticator
 from tests.support.dpop import ProofKey
 from tests.support.faults import Proxy
+from tests.support.functions import Functions
 from tests.support.key_service import KeyService
 
 MEETING_TIMEOUT_S = 5.0
@@ -101,28 +104,48 @@ def test_a_refused_refresh_signs_nothing(meter: Meter, family: Family) -> None:
     assert meter.read() == {"BatchGetItem": 2, "ExecuteTransaction": 1}
 
 
-def test_a_sign_in_is_three_round_trips(meter: Meter, person: Person) -> None:
-    """After its options, a sign-in reads once, signs once and writes once."""
+def test_a_sign_in_is_four_round_trips(meter: Meter, person: Person) -> None:
+    """After its options, a sign-in is throttled, reads once, signs once and writes once."""
     key = ProofKey()
     answer = person.assertion(key)
     meter.read()
-    sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), now_s=now())
-    assert meter.read() == {"BatchGetItem": 1, "Sign": 1, "ExecuteTransaction": 1}
+    sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), source=SOURCE, now_s=now())
+    assert meter.read() == {
+        "UpdateItem": 1,
+        "BatchGetItem": 1,
+        "Sign": 1,
+        "ExecuteTransaction": 1,
+    }
 
 
-def test_options_are_one_round_trip(meter: Meter) -> None:
-    """A challenge is given out with one write."""
-    sign_in.options(proof=proof_of(ProofKey(), SIGN_IN_OPTIONS), now_s=now())
-    assert meter.read() == {"ExecuteTransaction": 1}
+def test_a_sign_in_of_many_in_a_minute_is_five_round_trips(meter: Meter, person: Person) -> None:
+    """In a busy network the throttle writes twice, and nothing else is asked for once more."""
+    at_s, key = now(), ProofKey()
+    for expected in (1, 2):
+        answer = person.assertion(key)
+        meter.read()
+        sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), source=SOURCE, now_s=at_s)
+        assert meter.read()["UpdateItem"] == expected
 
 
-def test_the_opening_of_an_account_is_two_round_trips(meter: Meter) -> None:
-    """After its options, an opening reads once and writes once, and signs nothing."""
+def test_options_are_two_round_trips(meter: Meter) -> None:
+    """A challenge is given out with one write, after the throttle's."""
+    sign_in.options(proof=proof_of(ProofKey(), SIGN_IN_OPTIONS), source=SOURCE, now_s=now())
+    assert meter.read() == {"UpdateItem": 1, "ExecuteTransaction": 1}
+
+
+def test_the_opening_of_an_account_is_four_round_trips_and_three_of_the_certifier(
+    meter: Meter, functions: Functions
+) -> None:
+    """An opening is throttled, reads, asks the certifier and writes; that one reads and signs."""
     key = ProofKey()
     registration = registered(Authenticator(), key)
     meter.read()
-    accounts.open_account(registration, proof=proof_of(key, OPEN), now_s=now())
-    assert meter.read() == {"GetItem": 1, "ExecuteTransaction": 1}
+    functions.calls.clear()
+    open_account(registration, key)
+    assert functions.calls == {CERTIFIER: 1}
+    # The challenge is read here and there: the certifier takes nobody's word.
+    assert meter.read() == {"UpdateItem": 1, "GetItem": 3, "Sign": 1, "ExecuteTransaction": 1}
 
 
 def test_a_revocation_is_two_round_trips(meter: Meter, family: Family) -> None:

@@ -8,22 +8,25 @@ from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import ContentionError
 from portcullis.errors import InfrastructureError
-from portcullis.identity import accounts, once, refresh, revocation, sign_in
+from portcullis.identity import once, refresh, revocation, sign_in
 from portcullis.identity.families import InvalidGrantError
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (
     OPEN,
     SIGN_IN,
     SIGN_IN_OPTIONS,
+    SOURCE,
     TOKEN,
     Family,
     Person,
     admit,
     now,
+    open_account,
+    proof_and_compact,
     proof_of,
     registered,
 )
-from tests.contract.identity.records import unchanged
+from tests.contract.identity.records import only_throttled, unchanged
 from tests.support import faults
 from tests.support.authenticator import Authenticator
 from tests.support.dpop import ProofKey
@@ -63,19 +66,19 @@ def _revocation(person: Person) -> Deed:
 
 def _challenge(_: Person) -> Deed:
     proof = proof_of(ProofKey(), SIGN_IN_OPTIONS)
-    return lambda: sign_in.options(proof=proof, now_s=now())
+    return lambda: sign_in.options(proof=proof, source=SOURCE, now_s=now())
 
 
 def _sign_in(person: Person) -> Deed:
     key = ProofKey()
     answer, proof = person.assertion(key), proof_of(key, SIGN_IN)
-    return lambda: sign_in.sign_in(answer, proof=proof, now_s=now())
+    return lambda: sign_in.sign_in(answer, proof=proof, source=SOURCE, now_s=now())
 
 
 def _opening(_: Person) -> Deed:
     key = ProofKey()
-    registration, proof = registered(Authenticator(), key), proof_of(key, OPEN)
-    return lambda: accounts.open_account(registration, proof=proof, now_s=now())
+    registration, shown = registered(Authenticator(), key), proof_and_compact(key, OPEN)
+    return lambda: open_account(registration, key, shown=shown)
 
 
 TRANSACTIONS = pytest.mark.parametrize(
@@ -92,7 +95,7 @@ def test_endless_conflict_is_given_up_with_nothing_changed(
     """A transaction that others keep colliding with is tried a bounded number of times."""
     deed = prepare(person)
     conflict = proxy.conflict(TRANSACTION, times=faults.ALWAYS)
-    with unchanged(product[0]), pytest.raises(InfrastructureError):
+    with only_throttled(product[0]), pytest.raises(InfrastructureError):
         deed()
     assert conflict.hits == dynamodb.CONTENTION_ROUNDS_MAX
 

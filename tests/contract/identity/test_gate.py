@@ -7,12 +7,18 @@ from typing import Any
 import pytest
 
 from portcullis import clock
-from portcullis.aws import kms
+from portcullis.aws import dynamodb, kms
 from portcullis.errors import InfrastructureError, RefusedError
 from portcullis.evidence import access_token
 from portcullis.evidence.access_token import AccessToken
-from portcullis.evidence.errors import InvalidProofError, InvalidTokenError, ProofReplayedError
-from portcullis.identity import gate, revocation
+from portcullis.evidence.errors import (
+    InvalidProofError,
+    InvalidTokenError,
+    ProofReplayedError,
+    StepUpRequiredError,
+    UseNonceError,
+)
+from portcullis.identity import assurance, gate, nonces, revocation, tables
 from portcullis.identity.gate import (
     AuthenticationRequiredError,
     SessionEndedError,
@@ -35,14 +41,31 @@ CROWD = 16
 pytestmark = pytest.mark.contract
 
 
-def _url() -> str:
-    return setting("PUBLIC_ORIGIN") + WALLETS
+def _url(path: str = WALLETS) -> str:
+    return setting("PUBLIC_ORIGIN") + path
 
 
 def _come(
-    token: str, proof: str | None, *, method: str = "GET", scheme: str = "DPoP"
+    token: str,
+    proof: str | None,
+    *,
+    method: str = "GET",
+    path: str = WALLETS,
+    resource: str | None = None,
 ) -> AccessToken:
-    return gate.admit(authorization=f"{scheme} {token}", proof=proof, method=method, path=WALLETS)
+    return gate.admit(
+        authorization=f"DPoP {token}",
+        proof=proof,
+        method=method,
+        path=path,
+        resource=resource or path,
+    )
+
+
+def _prove(family: Family, method: str, path: str = WALLETS, **changes: Any) -> str:
+    """Return a proof for a route with the family's token and the nonce of now, or as changed."""
+    usual = {"access_token": family.access_token, "nonce": nonces.current(clock.now_s())}
+    return family.key.proof(method, _url(path), **(usual | changes))
 
 
 def _signed(keys: KeyService, family: Family, **claims: Any) -> str:
@@ -76,7 +99,13 @@ def test_a_request_without_a_bound_token_hears_what_to_send(
         (token, proof),
     ):
         with pytest.raises(AuthenticationRequiredError):
-            gate.admit(authorization=authorization, proof=shown, method="GET", path=WALLETS)
+            gate.admit(
+                authorization=authorization,
+                proof=shown,
+                method="GET",
+                path=WALLETS,
+                resource=WALLETS,
+            )
     assert not proxy.calls
 
 
@@ -187,42 +216,160 @@ def test_a_wrong_proof_is_refused_without_io(
     assert not proxy.calls
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get"])
-def test_a_proof_serves_one_unsafe_request(family: Family, method: str) -> None:
-    """Every method but GET and HEAD uses its proof up."""
-    proof = family.key.proof(method, _url(), access_token=family.access_token)
-    _come(family.access_token, proof, method=method)
+@pytest.mark.parametrize(
+    ("method", "path", "resource"),
+    [
+        ("POST", "/wallets", "/wallets"),
+        ("POST", "/transfers", "/transfers"),
+        ("PUT", "/password", "/password"),
+        ("PATCH", "/passkeys/a1", "/passkeys/{id}"),
+        ("DELETE", "/sessions", "/sessions"),
+    ],
+)
+def test_a_proof_serves_one_unsafe_request(
+    family: Family, method: str, path: str, resource: str
+) -> None:
+    """Every method but GET uses its proof up."""
+    proof = _prove(family, method, path)
+    route: dict[str, Any] = {"method": method, "path": path, "resource": resource}
+    _come(family.access_token, proof, **route)
     for _ in range(2):
         with pytest.raises(ProofReplayedError):
-            _come(family.access_token, proof, method=method)
-    admit(family.key, family.access_token, method=method)
+            _come(family.access_token, proof, **route)
+    _come(family.access_token, _prove(family, method, path), **route)
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_safe_request_may_be_repeated(product: Product, family: Family, method: str) -> None:
-    """A proof of a safe method serves again within its window, and is not written down."""
-    proof = family.key.proof(method, _url(), access_token=family.access_token)
-    _come(family.access_token, proof, method=method)
+def test_a_get_may_be_repeated(product: Product, family: Family) -> None:
+    """A proof of a GET serves again within its window, and is not written down."""
+    proof = _prove(family, "GET")
+    _come(family.access_token, proof)
     with unchanged(product[0]):
-        _come(family.access_token, proof, method=method)
+        _come(family.access_token, proof)
 
 
 def test_the_same_proof_id_of_two_keys_is_two_proofs(person: Person) -> None:
     """Nobody can use up another's proof by its id."""
     for _ in range(2):
         family = person.sign_in()
-        proof = family.key.proof("POST", _url(), access_token=family.access_token, jti="the-same")
+        proof = _prove(family, "POST", jti="the-same")
         _come(family.access_token, proof, method="POST")
 
 
 def test_one_of_a_crowd_passes_with_one_proof(family: Family) -> None:
     """Of 16 unsafe requests with one proof at once, one passes."""
     for _ in range(10):
-        proof = family.key.proof("POST", _url(), access_token=family.access_token)
+        proof = _prove(family, "POST")
         with Race[AccessToken](CROWD) as crowd:
             come = functools.partial(_come, family.access_token, proof, method="POST")
             granted, refused = split(crowd.run(*[come] * CROWD), ProofReplayedError)
         assert (len(granted), len(refused)) == (1, CROWD - 1)
+
+
+# The nonce
+
+
+@pytest.mark.parametrize("path", ["/wallets", "/transfers", "/approvals/options", "/approvals"])
+def test_orders_and_approvals_need_a_nonce_of_ours(
+    product: Product, proxy: Proxy, family: Family, path: str
+) -> None:
+    """RFC 9449 section 9: without one, or with an old or foreign one: challenged, without I/O.
+
+    The challenge spends no proof: the same one, had it a nonce, would serve.
+    """
+    assert product
+    wrong = {
+        "none": None,
+        "foreign": "eyJ7S_zG.eyJH0-Z.HX4w-7v",
+        "old": nonces.current(now() - 2 * nonces.BUCKET_S),
+        "not yet given out": nonces.current(now() + 2 * nonces.BUCKET_S),
+    }
+    proxy.calls.clear()
+    for nonce in wrong.values():
+        with pytest.raises(UseNonceError):
+            _come(
+                family.access_token,
+                _prove(family, "POST", path, nonce=nonce, jti="the-same"),
+                method="POST",
+                path=path,
+            )
+    assert not proxy.calls
+    proof = _prove(family, "POST", path, jti="the-same")
+    _come(family.access_token, proof, method="POST", path=path)
+
+
+def test_a_nonce_that_is_shown_must_count(family: Family) -> None:
+    """RFC 9449 section 11.3: where none is demanded, an old one is challenged all the same."""
+    _come(family.access_token, _prove(family, "GET", nonce=None))
+    _come(family.access_token, _prove(family, "GET"))
+    old = nonces.current(now() - 2 * nonces.BUCKET_S)
+    for nonce in (old, "", "eyJ7S_zG"):
+        with pytest.raises(UseNonceError):
+            _come(family.access_token, _prove(family, "GET", nonce=nonce))
+
+
+def test_a_stranger_is_given_no_verdict_on_a_nonce(proxy: Proxy, family: Family) -> None:
+    """A proof that does not verify is refused as such, whatever nonce it has."""
+    proof = ProofKey().proof("POST", _url(), access_token=family.access_token)
+    proxy.calls.clear()
+    with pytest.raises(InvalidProofError):
+        _come(family.access_token, proof, method="POST")
+    assert not proxy.calls
+
+
+# The demand of the route
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "claims", "max_age_s"),
+    [
+        ("POST", "/transfers", {"acr": "provisional"}, None),
+        ("POST", "/approvals", {"acr": "provisional"}, None),
+        ("POST", "/totp", {"acr": "provisional"}, 300),
+        ("POST", "/totp", {"auth_time": 301}, 300),
+        ("DELETE", "/sessions", {"auth_time": 86_400}, 300),
+    ],
+)
+def test_a_weak_or_old_sign_in_is_asked_for_a_better_one(
+    product: Product,
+    proxy: Proxy,
+    family: Family,
+    method: str,
+    path: str,
+    claims: dict[str, Any],
+    max_age_s: int | None,
+) -> None:
+    """RFC 9470: the challenge names every level that will do; it costs no I/O and no proof."""
+    _, keys = product
+    if "auth_time" in claims:
+        claims = {"auth_time": now() - claims["auth_time"]}
+    weak = _signed(keys, family, **claims)
+    proxy.calls.clear()
+    with pytest.raises(StepUpRequiredError) as refused:
+        _come(
+            weak,
+            _prove(family, method, path, access_token=weak),
+            method=method,
+            path=path,
+        )
+    assert refused.value.acr_values == ("phr", "mfa")
+    assert refused.value.max_age_s == max_age_s
+    assert not proxy.calls
+
+
+def test_a_provisional_sign_in_reads(product: Product, family: Family) -> None:
+    """A factor of its first day sees balances."""
+    _, keys = product
+    weak = _signed(keys, family, acr="provisional")
+    _come(weak, _prove(family, "GET", access_token=weak))
+
+
+def test_a_route_without_a_demand_is_nobodys(proxy: Proxy, family: Family) -> None:
+    """A route that somebody gated and forgot to list passes nobody, without I/O."""
+    proof = _prove(family, "GET", "/nothing")
+    proxy.calls.clear()
+    with pytest.raises(assurance.UnlistedRouteError):
+        _come(family.access_token, proof, path="/nothing")
+    assert not proxy.calls
 
 
 # Liveness
@@ -317,6 +464,105 @@ def test_a_crowd_at_first_sight_passes(family: Family) -> None:
         come = functools.partial(admit, family.key, rotated.access_token)
         granted, _ = split(crowd.run(*[come] * CROWD), SessionEndedError)
     assert len(granted) == CROWD
+
+
+def test_the_sight_of_a_session_lags_by_a_minute_at_most(
+    proxy: Proxy, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests for 13 minutes, one every 20 s, leave a baseline that is never 60 s old.
+
+    It costs at most one write a minute.
+    """
+    begin_s = _pinned(monkeypatch, family)
+    writes = 0
+    for at_s in range(begin_s, begin_s + 780, 20):
+        monkeypatch.setattr(clock, "now_s", lambda at_s=at_s: at_s)
+        proxy.calls.clear()
+        admit(family.key, family.access_token)
+        writes += proxy.calls["UpdateItem"]
+        assert proxy.calls == {"BatchGetItem": 1} | (
+            {"UpdateItem": 1} if proxy.calls["UpdateItem"] else {}
+        )
+        assert at_s - _sight(family)["seen_at"] < gate.SEEN_LAG_S_MAX
+    assert writes == 13
+
+
+def test_generation_and_time_are_one_sight(
+    proxy: Proxy, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When both are due, they are one write."""
+    begin_s = _pinned(monkeypatch, family)
+    admit(family.key, family.access_token)
+    at_s = begin_s + gate.SEEN_LAG_S_MAX
+    rotated = family.refresh(at_s=at_s)
+    monkeypatch.setattr(clock, "now_s", lambda: at_s)
+    proxy.calls.clear()
+    admit(family.key, rotated.access_token)
+    assert proxy.calls == {"BatchGetItem": 1, "UpdateItem": 1}
+    assert (_sight(family)["gen_seen"], _sight(family)["seen_at"]) == (2, at_s)
+
+
+def test_a_generation_is_seen_though_the_time_had_moved_on(
+    product: Product, proxy: Proxy, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later request's sight between read and write takes nothing from this one's generation."""
+    begin_s = _pinned(monkeypatch, family)
+    admit(family.key, family.access_token)
+    at_s = begin_s + gate.SEEN_LAG_S_MAX
+    rotated = family.refresh(at_s=at_s)
+    monkeypatch.setattr(clock, "now_s", lambda: at_s)
+    overtaken = proxy.meanwhile(
+        "UpdateItem", lambda: records.see(product[0], family.sid, seen_at=at_s + 5)
+    )
+    admit(family.key, rotated.access_token)
+    assert overtaken.hits == 1
+    assert (_sight(family)["gen_seen"], _sight(family)["seen_at"]) == (2, at_s + 5)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_time_that_cannot_be_recorded_hinders_nobody(
+    proxy: Proxy,
+    family: Family,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+) -> None:
+    """If `seen_at` alone is due and its write fails, the request passes and the failure counts."""
+    begin_s = _pinned(monkeypatch, family)
+    admit(family.key, family.access_token)
+    monkeypatch.setattr(clock, "now_s", lambda: begin_s + gate.SEEN_LAG_S_MAX)
+    failure = proxy.fail_before("UpdateItem", times=faults.ALWAYS)
+    admit(family.key, family.access_token, method=method)
+    assert failure.hits > 0
+    assert "sighting-not-recorded" in caplog.text
+    assert _sight(family)["seen_at"] == begin_s
+
+
+def test_a_generation_that_cannot_be_recorded_does_not_pass_though_the_time_is_due(
+    proxy: Proxy, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`seen_at` excuses nothing: a first sight that is not written is refused."""
+    begin_s = _pinned(monkeypatch, family)
+    admit(family.key, family.access_token)
+    at_s = begin_s + gate.SEEN_LAG_S_MAX
+    rotated = family.refresh(at_s=at_s)
+    monkeypatch.setattr(clock, "now_s", lambda: at_s)
+    proxy.fail_before("UpdateItem", times=faults.ALWAYS)
+    with pytest.raises(InfrastructureError):
+        admit(family.key, rotated.access_token)
+
+
+def _pinned(monkeypatch: pytest.MonkeyPatch, family: Family) -> int:
+    """Stop the clock at the sign-in, and return its time."""
+    begin_s = family.stored.auth_time
+    monkeypatch.setattr(clock, "now_s", lambda: begin_s)
+    return begin_s
+
+
+def _sight(family: Family) -> Mapping[str, Any]:
+    item = dynamodb.get(tables.identity(), tables.sightings_key(family.sid))
+    assert item is not None
+    return item
 
 
 def test_a_refused_request_is_no_sight(product: Product, family: Family) -> None:

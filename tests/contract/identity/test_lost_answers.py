@@ -18,16 +18,17 @@ from portcullis.identity.families import InvalidGrantError
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (
-    OPEN,
     OPEN_OPTIONS,
     SIGN_IN,
     SIGN_IN_OPTIONS,
+    SOURCE,
     TOKEN,
     Family,
     Person,
     admit,
     family_of,
     now,
+    open_account,
     proof_of,
     registered,
 )
@@ -98,7 +99,7 @@ def test_a_sign_in(losing: Losing, person: Person) -> None:
     key = ProofKey()
     answer = person.assertion(key)
     lost = losing.next(TRANSACTION)
-    started = sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), now_s=now())
+    started = sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), source=SOURCE, now_s=now())
     _was_repeated(losing, lost)
     family = family_of(started, key)
     admit(key, started.access_token)
@@ -112,7 +113,7 @@ def test_the_opening_of_an_account(losing: Losing) -> None:
     key, authenticator = ProofKey(), Authenticator()
     registration = registered(authenticator, key)
     lost = losing.next(TRANSACTION)
-    account = accounts.open_account(registration, proof=proof_of(key, OPEN), now_s=now())
+    account = open_account(registration, key)
     _was_repeated(losing, lost)
     assert [event["kind"] for event in records.events(account)] == ["account-opened"]
     assert Person(account, authenticator).sign_in().account == account
@@ -128,11 +129,11 @@ def test_a_challenge(losing: Losing, path: str, options: Callable[..., dict[str,
     key = ProofKey()
     proof = proof_of(key, path)
     lost = losing.next(TRANSACTION)
-    given = options(proof=proof, now_s=now())
+    given = options(proof=proof, source=SOURCE, now_s=now())
     _was_repeated(losing, lost)
     assert given["challenge"]
     with pytest.raises(ProofReplayedError):
-        options(proof=proof, now_s=now())
+        options(proof=proof, source=SOURCE, now_s=now())
 
 
 def test_the_answer_to_such_a_challenge(losing: Losing, person: Person) -> None:

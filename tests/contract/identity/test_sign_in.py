@@ -4,13 +4,14 @@ import functools
 
 import pytest
 
+from portcullis.aws import dynamodb
 from portcullis.errors import InfrastructureError
 from portcullis.evidence.errors import ProofReplayedError
-from portcullis.identity import accounts, challenges, sign_in
+from portcullis.identity import accounts, challenges, sign_in, tables
 from portcullis.identity.challenges import ChallengeRefusedError
-from portcullis.identity.passkeys import Assertion, PasskeyRefusedError
-from portcullis.identity.sign_in import SignInRefusedError
+from portcullis.identity.passkeys import Assertion, CounterRegressedError, PasskeyRefusedError
 from portcullis.identity.standing import AccountRestrictedError
+from portcullis.identity.starting import SignInRefusedError
 from portcullis.identity.tokens import Tokens
 from portcullis.settings import setting
 from tests.contract.identity import records
@@ -19,6 +20,7 @@ from tests.contract.identity.people import (
     OPEN_OPTIONS,
     SIGN_IN,
     SIGN_IN_OPTIONS,
+    SOURCE,
     Person,
     admit,
     family_of,
@@ -26,7 +28,7 @@ from tests.contract.identity.people import (
     proof_of,
 )
 from tests.contract.identity.race import Race, split
-from tests.contract.identity.records import unchanged
+from tests.contract.identity.records import only_throttled
 from tests.support import faults, jws
 from tests.support.authenticator import Authenticator, Misbehaviour
 from tests.support.dpop import ProofKey
@@ -40,7 +42,7 @@ pytestmark = pytest.mark.contract
 
 def _present(answer: Assertion, key: ProofKey, *, at_s: int | None = None) -> Tokens:
     now_s = now() if at_s is None else at_s
-    return sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), now_s=now_s)
+    return sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), source=SOURCE, now_s=now_s)
 
 
 def test_a_sign_in_starts_one_session(person: Person) -> None:
@@ -79,7 +81,7 @@ def test_a_wrong_response_is_refused(
     """A response that is wrong in one way starts nothing and uses nothing up."""
     key = ProofKey()
     answer = person.assertion(key, misbehaviour=misbehaviour)
-    with unchanged(product[0]), pytest.raises(PasskeyRefusedError):
+    with only_throttled(product[0]), pytest.raises(PasskeyRefusedError):
         _present(answer, key)
 
 
@@ -87,13 +89,21 @@ def test_a_wrong_response_is_refused(
 def test_a_counter_that_does_not_grow_is_refused(
     product: Product, person: Person, count: int
 ) -> None:
-    """A counter that stands still or runs back is a cloned authenticator's."""
+    """A counter that stands still or runs back is a cloned authenticator's: its owner is told."""
     person.sign_in()
     person.sign_in()
     key = ProofKey()
     answer = person.assertion(key, misbehaviour=Misbehaviour(sign_count=count))
-    with unchanged(product[0]), pytest.raises(PasskeyRefusedError):
+    credential = tables.credential_key(person.authenticator.credentials[-1].id)
+    stored = dynamodb.get(tables.identity(), credential)
+    with pytest.raises(CounterRegressedError):
         _present(answer, key)
+    assert dynamodb.get(tables.identity(), credential) == stored
+    assert [event["kind"] for event in records.events(person.account)[3:]] == [
+        "passkey-counter-regressed"
+    ]
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
+        _present(answer, key)  # told once, whoever sends the answer again
     person.sign_in()
 
 
@@ -107,7 +117,7 @@ def test_a_passkey_that_changes_its_backup_eligibility_is_refused(
     person.authenticator.backup_eligible = not eligible
     key = ProofKey()
     answer = person.assertion(key)
-    with unchanged(product[0]), pytest.raises(PasskeyRefusedError):
+    with only_throttled(product[0]), pytest.raises(PasskeyRefusedError):
         _present(answer, key)
 
 
@@ -117,7 +127,7 @@ def test_the_user_handle_of_another_account_is_refused(product: Product, person:
     for handle in (other.handle, bytes(16), b"short", bytes(64)):
         key = ProofKey()
         answer = person.assertion(key, misbehaviour=Misbehaviour(user_handle=handle))
-        with unchanged(product[0]), pytest.raises(SignInRefusedError):
+        with only_throttled(product[0]), pytest.raises(SignInRefusedError):
             _present(answer, key)
 
 
@@ -126,19 +136,19 @@ def test_a_missing_user_handle_is_refused(product: Product, person: Person) -> N
     key = ProofKey()
     answer = person.assertion(key)
     nameless = answer.response.model_copy(update={"userHandle": None})
-    with unchanged(product[0]), pytest.raises(PasskeyRefusedError):
+    with only_throttled(product[0]), pytest.raises(PasskeyRefusedError):
         _present(answer.model_copy(update={"response": nameless}), key)
 
 
 def test_an_unknown_passkey_is_refused(product: Product, person: Person) -> None:
     """A passkey that was never registered is refused, though its handle is an account's."""
     stranger = Person(person.account, Authenticator())
-    options = accounts.options(proof=proof_of(ProofKey(), OPEN_OPTIONS), now_s=now())
+    options = accounts.options(proof=proof_of(ProofKey(), OPEN_OPTIONS), source=SOURCE, now_s=now())
     options["user"]["id"] = jws.b64url(person.handle)
     stranger.authenticator.create(options, setting("PUBLIC_ORIGIN"))
     key = ProofKey()
     answer = stranger.assertion(key)
-    with unchanged(product[0]), pytest.raises(SignInRefusedError):
+    with only_throttled(product[0]), pytest.raises(SignInRefusedError):
         _present(answer, key)
 
 
@@ -149,7 +159,7 @@ def test_the_id_of_anothers_passkey_is_refused(product: Product, person: Person)
     answer = person.assertion(key)
     theirs = jws.b64url(other.authenticator.credentials[-1].id)
     swapped = answer.model_copy(update={"id": theirs, "rawId": theirs})
-    with unchanged(product[0]), pytest.raises(SignInRefusedError):
+    with only_throttled(product[0]), pytest.raises(SignInRefusedError):
         _present(swapped, key)
 
 
@@ -161,7 +171,7 @@ def test_a_challenge_is_answered_once(product: Product, person: Person) -> None:
     key = ProofKey()
     answer = person.assertion(key)
     _present(answer, key)
-    with unchanged(product[0]), pytest.raises(ChallengeRefusedError):
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
         _present(answer, key)
 
 
@@ -169,7 +179,7 @@ def test_a_challenge_of_another_key_is_refused(product: Product, person: Person)
     """Only the key that asked may answer: no login CSRF, no challenge swap."""
     key = ProofKey()
     answer = person.assertion(key)
-    with unchanged(product[0]), pytest.raises(ChallengeRefusedError):
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
         _present(answer, ProofKey())
     _present(answer, key)
 
@@ -177,10 +187,10 @@ def test_a_challenge_of_another_key_is_refused(product: Product, person: Person)
 def test_a_challenge_of_another_ceremony_is_refused(product: Product, person: Person) -> None:
     """A challenge that was given out to open an account does not sign in."""
     key = ProofKey()
-    options = accounts.options(proof=proof_of(key, OPEN_OPTIONS), now_s=now())
+    options = accounts.options(proof=proof_of(key, OPEN_OPTIONS), source=SOURCE, now_s=now())
     request = {"challenge": options["challenge"], "rpId": options["rp"]["id"]}
     answer = person.authenticator.get(request, setting("PUBLIC_ORIGIN"))
-    with unchanged(product[0]), pytest.raises(ChallengeRefusedError):
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
         _present(Assertion.model_validate(answer), key)
 
 
@@ -190,7 +200,7 @@ def test_a_challenge_that_nobody_gave_out_is_refused(product: Product, person: P
     for challenge in (bytes(32), b"x", b""):
         answer = person.assertion(key, misbehaviour=Misbehaviour(challenge=challenge))
         with (
-            unchanged(product[0]),
+            only_throttled(product[0]),
             pytest.raises((ChallengeRefusedError, PasskeyRefusedError)),
         ):
             _present(answer, key)
@@ -201,7 +211,7 @@ def test_an_old_challenge_is_refused(product: Product, person: Person, late_s: i
     """A challenge lives five minutes, to the second."""
     key, at_s = ProofKey(), now()
     answer = person.assertion(key, at_s=at_s)
-    with unchanged(product[0]), pytest.raises(ChallengeRefusedError):
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
         _present(answer, key, at_s=at_s + challenges.LIFETIME_S + late_s)
     _present(answer, key, at_s=at_s + challenges.LIFETIME_S - 1)
 
@@ -213,9 +223,9 @@ def test_a_replayed_proof_starts_nothing(product: Product, person: Person) -> No
     """A good response with a used proof is refused, and its challenge stays unused."""
     key = ProofKey()
     answer, used = person.assertion(key), proof_of(key, SIGN_IN)
-    sign_in.options(proof=used, now_s=now())
-    with unchanged(product[0]), pytest.raises(ProofReplayedError):
-        sign_in.sign_in(answer, proof=used, now_s=now())
+    sign_in.options(proof=used, source=SOURCE, now_s=now())
+    with only_throttled(product[0]), pytest.raises(ProofReplayedError):
+        sign_in.sign_in(answer, proof=used, source=SOURCE, now_s=now())
     _present(answer, key)
 
 
@@ -223,10 +233,10 @@ def test_a_proof_gives_out_one_challenge(product: Product, person: Person) -> No
     """A proof that was used for options gives out no second challenge, of either ceremony."""
     assert person
     used = proof_of(ProofKey(), SIGN_IN_OPTIONS)
-    sign_in.options(proof=used, now_s=now())
+    sign_in.options(proof=used, source=SOURCE, now_s=now())
     for options in (sign_in.options, accounts.options):
-        with unchanged(product[0]), pytest.raises(ProofReplayedError):
-            options(proof=used, now_s=now())
+        with only_throttled(product[0]), pytest.raises(ProofReplayedError):
+            options(proof=used, source=SOURCE, now_s=now())
 
 
 def test_a_restricted_account_does_not_sign_in(product: Product, person: Person) -> None:
@@ -234,7 +244,7 @@ def test_a_restricted_account_does_not_sign_in(product: Product, person: Person)
     records.restrict(product[0], person.account)
     key = ProofKey()
     answer = person.assertion(key)
-    with unchanged(product[0]), pytest.raises(AccountRestrictedError):
+    with only_throttled(product[0]), pytest.raises(AccountRestrictedError):
         _present(answer, key)
 
 
@@ -284,14 +294,13 @@ def test_a_kill_during_a_sign_in_leaves_no_session_of_the_old_epoch(
 
 def test_a_failure_of_kms_uses_nothing_up(product: Product, person: Person) -> None:
     """When the signature cannot be had, challenge, counter and proof stay good."""
-    tables, keys = product
     key = ProofKey()
     answer, proof = person.assertion(key), proof_of(key, SIGN_IN)
-    keys.failing.add("Sign")
-    with unchanged(tables), pytest.raises(InfrastructureError):
-        sign_in.sign_in(answer, proof=proof, now_s=now())
-    keys.failing.clear()
-    sign_in.sign_in(answer, proof=proof, now_s=now())
+    product[1].failing.add("Sign")
+    with only_throttled(product[0]), pytest.raises(InfrastructureError):
+        sign_in.sign_in(answer, proof=proof, source=SOURCE, now_s=now())
+    product[1].failing.clear()
+    sign_in.sign_in(answer, proof=proof, source=SOURCE, now_s=now())
 
 
 @pytest.mark.parametrize("operation", ["BatchGetItem", "ExecuteTransaction"])
@@ -303,10 +312,10 @@ def test_a_failure_of_the_store_starts_nothing(
     person.sign_in()
     answer, proof = person.assertion(key), proof_of(key, SIGN_IN)
     proxy.fail_before(operation, times=faults.ALWAYS)
-    with unchanged(product[0]), pytest.raises(InfrastructureError):
-        sign_in.sign_in(answer, proof=proof, now_s=now())
+    with only_throttled(product[0]), pytest.raises(InfrastructureError):
+        sign_in.sign_in(answer, proof=proof, source=SOURCE, now_s=now())
     proxy.heal()
-    sign_in.sign_in(answer, proof=proof, now_s=now())
+    sign_in.sign_in(answer, proof=proof, source=SOURCE, now_s=now())
 
 
 # Many at once

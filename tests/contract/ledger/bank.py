@@ -120,7 +120,9 @@ class Bank:
         self.stand(user, status=status, epoch=epoch)
         return user
 
-    def stand(self, user: User, *, status: str = "ACTIVE", epoch: int = 1) -> None:
+    def stand(
+        self, user: User, *, status: str = "ACTIVE", epoch: int = 1, frozen_until: int = 0
+    ) -> None:
         """Change somebody's standing."""
         self.tables.call(
             "put_item",
@@ -129,6 +131,8 @@ class Bank:
                 "pk": {"S": user.account},
                 "status": {"S": status},
                 "epoch": {"N": str(epoch)},
+                "frozen_until": {"N": str(frozen_until)},
+                "approval_required_since": {"N": "0"},
             },
         )
 

@@ -334,12 +334,24 @@ def test_a_kill_between_read_and_write_is_seen_by_the_write(order: Order, proxy:
 def test_a_quarantine_between_read_and_write_is_seen_by_the_write(
     order: Order, proxy: Proxy
 ) -> None:
-    """So is the status: an account frozen meanwhile pays nothing, and opens nothing."""
+    """So is the status: an account restricted meanwhile pays nothing, and opens nothing."""
     proxy.meanwhile(WRITE, lambda: order.bank.stand(order.giver, status="QUARANTINED"))
     with pytest.raises(DebitNotAllowedError):
         order.give()
     order.bank.stand(order.giver)
     proxy.meanwhile(WRITE, lambda: order.bank.stand(order.giver, status="QUARANTINED"))
+    with pytest.raises(DebitNotAllowedError):
+        order.bank.give("open-wallet", order.giver, orders.open_wallet("USD"))
+    assert order.bank.balance(order.giver) == 10_000
+
+
+def test_a_freeze_between_read_and_write_is_seen_by_the_write(order: Order, proxy: Proxy) -> None:
+    """So is a recovery's freeze."""
+    proxy.meanwhile(WRITE, lambda: order.bank.stand(order.giver, frozen_until=NOW + 1))
+    with pytest.raises(DebitNotAllowedError):
+        order.give()
+    order.bank.stand(order.giver)
+    proxy.meanwhile(WRITE, lambda: order.bank.stand(order.giver, frozen_until=NOW + 1))
     with pytest.raises(DebitNotAllowedError):
         order.bank.give("open-wallet", order.giver, orders.open_wallet("USD"))
     assert order.bank.balance(order.giver) == 10_000

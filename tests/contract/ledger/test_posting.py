@@ -170,7 +170,7 @@ def test_a_replay_is_answered_whatever_happened_since(bank: Bank) -> None:
     giver, taker = bank.holder("100.00"), bank.holder()
     first = bank.transfer(giver, taker, "60.00", key="key-1")
     bank.transfer(giver, taker, "40.00")
-    bank.stand(giver, status="QUARANTINED", epoch=2)
+    bank.stand(giver, status="QUARANTINED", epoch=2, frozen_until=NOW + 60)
     assert bank.transfer(giver, taker, "60.00", key="key-1") == first | {"replayed": True}
     assert bank.balance(taker) == 10_000
 
@@ -242,9 +242,9 @@ def test_one_proof_in_two_commands_is_a_replay(bank: Bank) -> None:
 
 @pytest.mark.parametrize("status", ["QUARANTINED", "CLOSING"])
 def test_money_comes_in_whatever_the_standing(bank: Bank, status: str) -> None:
-    """A deposit needs nobody's standing: an account in quarantine still receives."""
+    """A deposit needs nobody's standing: an account in quarantine or frozen still receives."""
     user = bank.holder()
-    bank.stand(user, status=status, epoch=7)
+    bank.stand(user, status=status, epoch=7, frozen_until=NOW + 60)
     bank.deposit(bank.funds, user, "5.00")
     assert bank.balance(user) == 500
 
@@ -252,8 +252,30 @@ def test_money_comes_in_whatever_the_standing(bank: Bank, status: str) -> None:
 def test_a_taker_needs_no_standing(bank: Bank) -> None:
     """Only the debited account's standing is asked for."""
     giver, taker = bank.holder("5.00"), bank.holder()
-    bank.stand(taker, status="QUARANTINED", epoch=7)
+    bank.stand(taker, status="QUARANTINED", epoch=7, frozen_until=NOW + 60)
     bank.transfer(giver, taker, "5.00")
+    assert bank.balance(taker) == 500
+
+
+@pytest.mark.parametrize("frozen_until", [NOW, NOW - 1])
+def test_money_moves_again_when_the_freeze_is_over(bank: Bank, frozen_until: int) -> None:
+    """In its last second nothing moves; from the end on, everything does."""
+    giver, taker = bank.holder("5.00"), bank.holder()
+    bank.stand(giver, frozen_until=frozen_until)
+    bank.transfer(giver, taker, "5.00")
+    bank.give("open-wallet", giver, orders.open_wallet("USD"))
+    assert bank.balance(taker) == 500
+
+
+@pytest.mark.parametrize("acr", ["phr", "mfa"])
+def test_every_full_sign_in_moves_money(bank: Bank, acr: str) -> None:
+    """A passkey does, and so do password and TOTP together."""
+    giver, taker = bank.holder("5.00"), bank.holder()
+    token = bank.token(giver, claims={"acr": acr})
+    command = bank.command(
+        "transfer", giver, orders.transfer(taker.account, "5.00"), token=token
+    )
+    bank.obey(command, role=ROLES["transfer"])
     assert bank.balance(taker) == 500
 
 

@@ -165,6 +165,31 @@ def test_a_token_of_another_epoch_moves_nothing(
         bank.obey(bank.command("transfer", giver, body, token=token), role=ROLES["transfer"])
 
 
+@pytest.mark.parametrize("more_s", [1, 86_400])
+def test_a_frozen_account_moves_nothing(bank: Bank, more_s: int) -> None:
+    """While a recovery's freeze is on, nothing is debited and no wallet is opened."""
+    giver, taker = bank.holder("100.00"), bank.holder()
+    bank.stand(giver, frozen_until=NOW + more_s)
+    with bank.unchanged(DebitNotAllowedError):
+        bank.transfer(giver, taker, "1.00")
+    with bank.unchanged(DebitNotAllowedError):
+        bank.give("open-wallet", giver, orders.open_wallet("USD"))
+
+
+@pytest.mark.parametrize("acr", ["provisional", "", "0", "PHR", "phr mfa", "urn:other"])
+def test_a_sign_in_that_is_not_full_moves_nothing(bank: Bank, acr: str) -> None:
+    """A provisional factor signs in and reads; the ledger sees to it without the gate's help."""
+    giver, taker = bank.holder("100.00"), bank.holder()
+    token = bank.token(giver, claims={"acr": acr})
+    for kind, body in (
+        ("transfer", orders.transfer(taker.account, "1.00")),
+        ("open-wallet", orders.open_wallet("USD")),
+    ):
+        command = bank.command(kind, giver, body, token=token)
+        with bank.unchanged(DebitNotAllowedError):
+            bank.obey(command, role=ROLES[kind])
+
+
 @pytest.mark.parametrize("change", ["amount", "account", "currency"])
 def test_a_key_stands_for_one_transfer(bank: Bank, change: str) -> None:
     """The same key with another order is refused, be it only a cent more."""

@@ -8,7 +8,7 @@ import pytest
 from portcullis.edge.authorizer import authorize
 from portcullis.errors import InfrastructureError, RefusedError
 from portcullis.evidence.access_token import AccessToken
-from portcullis.evidence.errors import InvalidTokenError
+from portcullis.evidence.errors import InvalidTokenError, StepUpRequiredError
 from tests.support.events import API_ARN, STAGE, Context, Sent
 from tests.unit import refusals
 from tests.unit.conftest import Written
@@ -16,10 +16,16 @@ from tests.unit.evidence.genuine import ACCOUNT, token_claims
 
 KINDS = refusals.concrete()
 HEADERS = (("Authorization", "DPoP token"), ("DPoP", "proof"))
+NONCE = "a-nonce"
 CHALLENGES = {
     "authentication-required": 'DPoP algs="ES256"',
     "invalid-proof": 'DPoP error="invalid_dpop_proof", algs="ES256"',
     "proof-replayed": 'DPoP error="invalid_dpop_proof", algs="ES256"',
+    "use-dpop-nonce": 'DPoP error="use_dpop_nonce", algs="ES256"',
+    "insufficient-user-authentication": (
+        'DPoP error="insufficient_user_authentication", acr_values="phr mfa", max_age="300",'
+        ' algs="ES256"'
+    ),
     "invalid-token": 'DPoP error="invalid_token", algs="ES256"',
     "session-ended": 'DPoP error="invalid_token", algs="ES256"',
     "session-terminated": 'DPoP error="invalid_token", algs="ES256"',
@@ -39,7 +45,7 @@ def verdict(error: Exception | None = None, sent: Sent | None = None) -> dict[st
         raise error
 
     event = (sent or Sent(headers=HEADERS)).to_authorizer()
-    return authorize(refuse if error else admit, event, Context())
+    return authorize(refuse if error else admit, event, Context(), nonce=lambda: NONCE)
 
 
 def statement(policy: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +56,7 @@ def statement(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_admitted_request_is_allowed_as_its_account() -> None:
-    """Allow names the account and says nothing more: functions verify for themselves."""
+    """Allow names the account and hands out a nonce: functions verify for themselves."""
     policy = verdict()
     assert policy == {
         "principalId": ACCOUNT,
@@ -64,25 +70,27 @@ def test_an_admitted_request_is_allowed_as_its_account() -> None:
                 }
             ],
         },
-        "context": {},
+        "context": {"nonce": NONCE},
     }
 
 
 def test_the_gate_is_asked_with_what_was_sent() -> None:
-    """Authorization, proof, method and the path as the client spelled it go to the gate."""
+    """Authorization, proof, method, the path as the client spelled it, and the route's own."""
     asked: dict[str, Any] = {}
 
     def remember(**arguments: Any) -> AccessToken:
         asked.update(arguments)
         return admit()
 
-    sent = Sent(method="GET", path="/wallets/EUR/entries", headers=HEADERS)
-    authorize(remember, sent.to_authorizer(), Context())
+    resource = "/wallets/{currency}/entries"
+    sent = Sent(method="GET", path="/wallets/EUR/entries", resource=resource, headers=HEADERS)
+    authorize(remember, sent.to_authorizer(), Context(), nonce=lambda: NONCE)
     assert asked == {
         "authorization": "DPoP token",
         "proof": "proof",
         "method": "GET",
         "path": "/wallets/EUR/entries",
+        "resource": resource,
     }
 
 
@@ -94,7 +102,7 @@ def test_absent_headers_are_told_as_absent() -> None:
         asked.update(arguments)
         return admit()
 
-    authorize(remember, Sent(headers=()).to_authorizer(), Context())
+    authorize(remember, Sent(headers=()).to_authorizer(), Context(), nonce=lambda: NONCE)
     assert (asked["authorization"], asked["proof"]) == (None, None)
 
 
@@ -103,11 +111,12 @@ def test_absent_headers_are_told_as_absent() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.code))
 def test_every_refusal_is_a_deny_with_its_reason(kind: type[RefusedError]) -> None:
-    """A refusal is a verdict: Deny, of nobody, with type, title and challenge and no more."""
-    policy = verdict(kind())
+    """A refusal is a verdict: Deny, of nobody, with type, title, challenge and nonce."""
+    policy = verdict(refusals.raised(kind))
     assert policy["principalId"] == "nobody"
     assert statement(policy)["Effect"] == "Deny"
-    assert policy["context"].keys() == {"type", "title", "challenge"}
+    assert policy["context"].keys() == {"type", "title", "challenge", "nonce"}
+    assert policy["context"]["nonce"] == NONCE
     assert policy["context"]["type"] == f"urn:portcullis:problem:{kind.code}"
     assert policy["context"]["title"] == kind.title
 
@@ -115,7 +124,7 @@ def test_every_refusal_is_a_deny_with_its_reason(kind: type[RefusedError]) -> No
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.code))
 def test_type_and_title_are_safe_inside_a_json_template(kind: type[RefusedError]) -> None:
     """API Gateway puts both between quotation marks unescaped: they break out of nothing."""
-    context = verdict(kind())["context"]
+    context = verdict(refusals.raised(kind))["context"]
     for text in (context["type"], context["title"]):
         assert all(" " <= char <= "~" and char not in '"\\$' for char in text)
     template = '{{"type":"{type}","title":"{title}","status":401}}'.format(**context)
@@ -124,10 +133,21 @@ def test_type_and_title_are_safe_inside_a_json_template(kind: type[RefusedError]
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.code))
 def test_the_challenge_is_that_of_rfc_9449(kind: type[RefusedError]) -> None:
-    """Section 7.1: scheme DPoP, an error where credentials were sent, and the algorithms."""
-    challenge = verdict(kind())["context"]["challenge"]
+    """Section 7.1: scheme DPoP, an error where credentials were sent, and the algorithms.
+
+    Sections 9 (nonces) and RFC 9470 section 3 (step-up) add their own.
+    """
+    challenge = verdict(refusals.raised(kind))["context"]["challenge"]
     assert challenge == CHALLENGES.get(kind.code, CHALLENGES["invalid-token"])
     assert all(" " <= char <= "~" for char in challenge)
+
+
+def test_a_step_up_names_an_age_only_where_one_is_demanded() -> None:
+    """RFC 9470 section 3: without a demand of age, the challenge has no `max_age`."""
+    weak = StepUpRequiredError(acr_values=("phr",), max_age_s=None)
+    assert verdict(weak)["context"]["challenge"] == (
+        'DPoP error="insufficient_user_authentication", acr_values="phr", algs="ES256"'
+    )
 
 
 def test_a_repeated_header_is_a_deny() -> None:
@@ -149,6 +169,18 @@ def test_an_unknown_liveness_is_raised(written: Written) -> None:
     entry, metric = written.entries()
     assert (entry["message"], entry["code"]) == ("failed", "ThrottlingException")
     assert metric["failed"] == [1.0]
+
+
+def test_without_a_nonce_to_hand_out_nothing_is_decided(written: Written) -> None:
+    """When the secret behind nonces is not to be had, the request does not pass: 503."""
+
+    def unavailable() -> Never:
+        raise InfrastructureError("ThrottlingException")
+
+    for decide in (admit, lambda **_: verdict(AssertionError("asked"))):
+        with pytest.raises(InfrastructureError):
+            authorize(decide, Sent(headers=HEADERS).to_authorizer(), Context(), nonce=unavailable)
+    assert '"failed"' in written.text()
 
 
 def test_a_defect_of_the_gate_admits_nobody() -> None:

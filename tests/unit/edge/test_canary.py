@@ -20,6 +20,7 @@ from portcullis.errors import RefusedError
 from portcullis.evidence.commands import Envelope
 from portcullis.evidence.keys import PublicKey
 from portcullis.evidence.orders import OpenWallet, Transfer
+from portcullis.identity import tables
 from portcullis.operations.registry import Registration
 from portcullis.schema import Strict
 from tests.support import jws
@@ -45,6 +46,7 @@ def product(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBLIC_ORIGIN", ORIGIN)
     monkeypatch.setenv("ACCESS_TOKEN_KEYS", "access-token")
     monkeypatch.setattr(kms, "public_key", public_key)
+    monkeypatch.setattr(tables, "nonce_secret", lambda: bytes(32))
 
 
 def json_body(text: str | bytes, *more: tuple[str, str], path: str = "/accounts/options") -> Sent:

@@ -9,7 +9,13 @@ import pytest
 from portcullis.edge import Request, Response, endpoint
 from portcullis.edge.request import InvalidBodyError
 from portcullis.edge.response import InternalError, status_of
-from portcullis.errors import Fault, InfrastructureError, RefusedError
+from portcullis.errors import (
+    Fault,
+    InfrastructureError,
+    RefusedError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 from portcullis.evidence.errors import EvidenceError, InvalidProofError, InvalidTokenError
 from tests.support.events import FORM, JSON, Context, Event, Sent
 from tests.unit import refusals
@@ -18,6 +24,7 @@ from tests.unit.edge.route import Form, Payload
 
 SECRET = "s3cr3t"
 GET = Sent(method="GET", headers=())
+OK = Response(200, {})
 
 STATUSES = {
     "account-restricted": 403,
@@ -29,6 +36,7 @@ STATUSES = {
     "idempotency-key-required": 400,
     "idempotency-key-reused": 422,
     "insufficient-funds": 409,
+    "insufficient-user-authentication": 401,
     "internal-error": 500,
     "invalid-body": 400,
     "invalid-command": 403,
@@ -41,8 +49,10 @@ STATUSES = {
     "proof-replayed": 400,
     "session-ended": 401,
     "session-terminated": 401,
+    "too-many-requests": 429,
     "unavailable": 503,
     "unsupported-content-type": 415,
+    "use-dpop-nonce": 400,
     "wallet-already-open": 409,
     "wallet-not-open": 409,
 }
@@ -50,6 +60,8 @@ OAUTH = {
     "invalid-grant": "invalid_grant",
     "invalid-proof": "invalid_dpop_proof",
     "proof-replayed": "invalid_dpop_proof",
+    "use-dpop-nonce": "use_dpop_nonce",
+    "too-many-requests": "temporarily_unavailable",
     "unsupported-grant-type": "unsupported_grant_type",
     "unsupported-token-type": "unsupported_token_type",
     "invalid-client": "invalid_client",
@@ -100,8 +112,8 @@ def test_a_result_is_json_that_nobody_may_keep() -> None:
 
 def test_a_result_without_members_has_no_body_and_no_type() -> None:
     """An empty answer is empty, and still not to be kept."""
-    reply, body = answer(endpoint()(lambda _: Response(200)))
-    assert (reply["body"], body) == ("", None)
+    reply, body = answer(endpoint()(lambda _: Response(204)), Sent(method="DELETE", headers=()))
+    assert (reply["statusCode"], reply["body"], body) == (204, "", None)
     assert "Content-Type" not in reply["headers"]
     assert reply["headers"]["Cache-Control"] == "no-store"
 
@@ -111,16 +123,19 @@ def test_a_result_without_members_has_no_body_and_no_type() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.code))
 def test_every_refusal_is_a_problem(kind: type[RefusedError]) -> None:
-    """RFC 9457: type, title and status, the same status as the response's, and nothing else."""
-    reply, body = answer(raising(kind()))
+    """RFC 9457: type, title, the response's own status, faults where there are any; no more."""
+    refusal = refusals.raised(kind)
+    reply, body = answer(raising(refusal))
+    faults = [{"pointer": fault.pointer, "reason": fault.reason} for fault in refusal.faults]
     assert body == {
         "type": f"urn:portcullis:problem:{kind.code}",
         "title": kind.title,
         "status": reply["statusCode"],
+        **({"errors": faults} if faults else {}),
     }
     assert reply["headers"]["Content-Type"] == "application/problem+json"
     assert reply["headers"]["Cache-Control"] == "no-store"
-    assert ("Retry-After" in reply["headers"]) == (reply["statusCode"] == 503)
+    assert ("Retry-After" in reply["headers"]) == (reply["statusCode"] in {429, 503})
     assert 400 <= reply["statusCode"] < 600
 
 
@@ -227,13 +242,113 @@ def test_an_event_that_is_no_request_is_a_failure_of_ours(event: Event) -> None:
     assert reply["statusCode"] == 500
 
 
+# ---- limits --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("oauth", [False, True])
+def test_a_limit_says_when_to_come_again(*, oauth: bool) -> None:
+    """429 has Retry-After, and the limit's name, size and state as structured fields."""
+    refusal = TooManyRequestsError(policy="login", quota=5, window_s=60, retry_after_s=30)
+    reply, body = answer(raising(refusal, oauth=oauth))
+    assert (reply["statusCode"], body["type"]) == (429, "urn:portcullis:problem:too-many-requests")
+    assert reply["headers"]["Retry-After"] == "30"
+    assert reply["headers"]["RateLimit-Policy"] == '"login";q=5;w=60'
+    assert reply["headers"]["RateLimit"] == '"login";r=0;t=30'
+
+
+def test_no_other_answer_tells_of_limits() -> None:
+    """Only the refusal of a limit has the fields of one."""
+    for reply, _ in (answer(raising(UnavailableError())), answer(endpoint()(lambda _: OK))):
+        assert not {"RateLimit", "RateLimit-Policy"} & reply["headers"].keys()
+
+
+# ---- nonces --------------------------------------------------------------------------------------
+
+NONCE = "AAAAAAHc1lA_q0-x"
+
+
+def behind_gate(authorizer: object) -> dict[str, Any]:
+    """Return the answer to a request that came with such a context of the gate's."""
+    event = GET.to_function()
+    event["requestContext"]["authorizer"] = authorizer
+    return endpoint()(lambda _: OK)(event, Context())
+
+
+def test_a_nonce_goes_out_with_results_and_refusals() -> None:
+    """RFC 9449 section 8.2: a client never needs a challenge to learn its next nonce."""
+    result = endpoint(nonce=lambda: NONCE)(lambda _: OK)
+    for handler in (result, raising(InvalidTokenError(), nonce=lambda: NONCE)):
+        reply, _ = answer(handler)
+        assert reply["headers"]["DPoP-Nonce"] == NONCE
+
+
+def test_a_nonce_goes_out_with_what_is_refused_on_the_way_in() -> None:
+    """A body that cannot be read is refused with a nonce as well."""
+    reply, _ = answer(endpoint(nonce=lambda: NONCE)(lambda _: OK), Sent(body="{}"))
+    assert (reply["statusCode"], reply["headers"]["DPoP-Nonce"]) == (400, NONCE)
+
+
+def test_a_failure_has_no_nonce() -> None:
+    """Where something failed below, nothing more is asked of it."""
+
+    def nonce() -> Never:
+        raise AssertionError("asked")
+
+    for error, status in ((InfrastructureError("x"), 503), (ValueError("x"), 500)):
+        reply, _ = answer(raising(error, nonce=nonce))
+        assert reply["statusCode"] == status
+        assert "DPoP-Nonce" not in reply["headers"]
+
+
+def test_without_the_secret_behind_nonces_the_answer_is_503() -> None:
+    """A route that knows nonces does not answer without one."""
+
+    def nonce() -> Never:
+        raise InfrastructureError("ThrottlingException")
+
+    reply, _ = answer(endpoint(nonce=nonce)(lambda _: OK))
+    assert reply["statusCode"] == 503
+
+
+def test_the_nonce_of_the_gate_is_handed_on() -> None:
+    """The gate has no response of its own when it allows, so the function's carries its nonce."""
+    assert behind_gate({"principalId": "a", "nonce": NONCE})["headers"]["DPoP-Nonce"] == NONCE
+
+
+@pytest.mark.parametrize(
+    "nonce",
+    [
+        None,
+        "",
+        7,
+        [NONCE],
+        f"{NONCE}\r\nSet-Cookie: a=b",
+        f"{NONCE}\n",
+        f"{NONCE} ",
+        'a"b',
+        "a\\b",
+        "é",
+        "n" * 129,
+    ],
+)
+def test_what_has_not_the_shape_of_a_nonce_is_not_handed_on(nonce: object) -> None:
+    """The context is a claim of the gateway's: only RFC 9449's characters become a header."""
+    assert "DPoP-Nonce" not in behind_gate({"nonce": nonce})["headers"]
+
+
+@pytest.mark.parametrize("authorizer", [None, {}, {"principalId": "a"}])
+def test_a_context_without_a_nonce_makes_no_header(authorizer: object) -> None:
+    """Where the gate gave none, there is no such header, not even an empty one."""
+    assert "DPoP-Nonce" not in behind_gate(authorizer)["headers"]
+
+
 # ---- OAuth --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.code))
 def test_an_oauth_refusal_has_the_members_of_both_rfcs(kind: type[RefusedError]) -> None:
     """RFC 6749 section 5.2: `error` and `error_description` in plain JSON, never to be kept."""
-    reply, body = answer(raising(kind(), oauth=True))
+    reply, body = answer(raising(refusals.raised(kind), oauth=True))
     assert body["error"] == OAUTH.get(kind.code, "invalid_request")
     assert body["error_description"] == kind.title
     assert body["type"] == f"urn:portcullis:problem:{kind.code}"

@@ -1,10 +1,17 @@
-"""Paths, queries, idempotency keys and the caller's role."""
+"""Paths, queries, idempotency keys, the caller's role and the source."""
 
 from typing import Any
 
 import pytest
 
-from portcullis.edge.request import IdempotencyKeyRequiredError, MalformedRequestError
+from portcullis.edge import request as requests
+from portcullis.edge.request import (
+    IdempotencyKeyRequiredError,
+    InvalidBodyError,
+    MalformedBodyError,
+    MalformedRequestError,
+)
+from portcullis.source import Source
 from tests.support.events import Sent
 from tests.unit.edge.route import parse, refused
 
@@ -69,6 +76,30 @@ def test_a_route_without_parameters_takes_none() -> None:
     refused(get(query=[("limit", "5")]), MalformedRequestError, body=None)
 
 
+def test_a_deletion_takes_a_query_and_no_body() -> None:
+    """Every method is parsed alike: path parameters, a known query, and no body."""
+    sent = Sent(
+        method="DELETE",
+        path="/sessions/a1",
+        resource="/sessions/{id}",
+        path_parameters={"id": "a1"},
+        headers=(),
+        query=[("except", "current")],
+    )
+    request = parse(sent, body=None, query=frozenset({"except"}))
+    assert (request.method, request.path_parameters["id"]) == ("DELETE", "a1")
+    assert (request.query, request.body) == ({"except": "current"}, None)
+    refused(Sent(method="DELETE", path="/sessions/a1", body="{}"), MalformedBodyError, body=None)
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_a_change_takes_a_body_of_its_model(method: str) -> None:
+    """PATCH and PUT have JSON bodies as POST has."""
+    sent = Sent(method=method, path="/passkeys/a1", body='{"name":"a"}')
+    assert parse(sent).body.name == "a"
+    refused(Sent(method=method, path="/passkeys/a1", body='{"n":1}'), InvalidBodyError)
+
+
 @pytest.mark.parametrize("key", ["a", "!", "~", "a" * 64, "{}\"'<>&", "order-1"])
 def test_a_visible_key_is_accepted(key: str) -> None:
     """A key is 1 to 64 visible ASCII characters, and kept as it came."""
@@ -131,3 +162,28 @@ def test_a_role_cannot_be_claimed_by_a_header() -> None:
     """Only the request's context says who called."""
     headers = [("X-User-Arn", "arn:aws:sts::000000000000:assumed-role/r/s")]
     assert parse(Sent(method="GET", headers=headers), body=None).caller_role is None
+
+
+def test_the_source_is_what_the_gateway_saw() -> None:
+    """Address and user agent come from the request's context."""
+    sent = Sent(method="GET", headers=[("User-Agent", "a/1")], source_ip="203.0.113.9")
+    assert parse(sent, body=None).source == Source(address="203.0.113.9", user_agent="a/1")
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP", "Source-IP"]
+)
+def test_a_source_cannot_be_claimed_by_a_header(name: str) -> None:
+    """Whatever a client or its proxies write, the address is the connection's."""
+    sent = Sent(method="GET", headers=[(name, "198.51.100.7")], source_ip="203.0.113.9")
+    assert parse(sent, body=None).source.address == "203.0.113.9"
+
+
+@pytest.mark.parametrize("identity", [{}, {"sourceIp": None, "userAgent": None}])
+def test_a_request_without_a_source_has_an_unknown_one(identity: object) -> None:
+    """Where the gateway tells nothing, nothing is made up."""
+    event = get().to_function()
+    event["requestContext"]["identity"] = identity
+    parsed = requests.parse(event, body=None, form=False, query=frozenset(), body_bytes_max=1)
+    assert parsed.source == Source(address="", user_agent="")
+    assert parsed.source.network == "unknown"

@@ -60,7 +60,12 @@ def test_a_proof_tells_what_it_says() -> None:
     """A verified proof has its key's thumbprint, its id, its time, and nothing it does not say."""
     proof = accept(prove(jti="one"))
     assert proof == Proof(
-        jkt=USER.jkt, jti="one", issued_at_s=NOW, body_digest=None, idempotency_key=None
+        jkt=USER.jkt,
+        jti="one",
+        issued_at_s=NOW,
+        nonce=None,
+        body_digest=None,
+        idempotency_key=None,
     )
 
 
@@ -362,9 +367,16 @@ def test_a_request_whose_path_has_an_escape_is_refused() -> None:
 # ---- 4.3, check 10: nonces ----------------------------------------------------------------------
 
 
-def test_a_nonce_that_nobody_gave_out_decides_nothing() -> None:
-    """No route demands a nonce (sections 8 and 9 leave it to the server), so one is ignored."""
-    assert accept(prove(nonce="eyJ7S_zG.eyJH0-Z.HX4w-7v"))
+@pytest.mark.parametrize("nonce", ["eyJ7S_zG.eyJH0-Z.HX4w-7v", "", "é", "n" * 2000])
+def test_a_proof_tells_its_nonce(nonce: str) -> None:
+    """Whose the nonce is, and from when, is for whoever gives them out (tests/unit/test_nonces)."""
+    assert accept(prove(nonce=nonce)).nonce == nonce
+
+
+@pytest.mark.parametrize("nonce", [1, 1.5, True, [], {}, ["eyJ7S_zG"]])
+def test_a_nonce_of_another_type_is_refused(nonce: object) -> None:
+    """`nonce` is a text."""
+    refuse(prove(nonce=nonce), "claims")
 
 
 # ---- 4.3, check 11: time ------------------------------------------------------------------------

@@ -11,6 +11,8 @@ DPOP = "tests/unit/evidence/test_dpop.py"
 CALLER = "tests/unit/evidence/test_caller.py"
 EDGE = "tests/unit/edge/test_headers.py"
 EDGE_EVIDENCE = "tests/unit/edge/test_evidence.py"
+GATE = "tests/contract/identity/test_gate.py"
+NONCES = "tests/unit/test_nonces.py"
 USE_OF = "tests/unit/test_use_of.py"
 OAUTH = "tests/unit/test_oauth.py"
 
@@ -24,14 +26,13 @@ TESTED = {
     "jwk contains d": (DPOP, "test_a_private_key_in_the_header_is_refused"),
     "htm of another": (DPOP, "test_another_method_is_refused"),
     "htu other path": (DPOP, "test_another_url_is_refused"),
-    "nonce required": (DPOP, "test_a_nonce_that_nobody_gave_out_decides_nothing"),
+    "nonce required": (NONCES, "test_a_proof_without_a_nonce_is_challenged"),
     "iat too old": (DPOP, "test_a_proof_outside_its_window_is_refused"),
     "ath of another": (DPOP, "test_a_proof_for_another_token_or_none_is_refused"),
     "cnf.jkt": (CALLER, "test_a_proof_by_another_key_than_the_tokens_is_refused"),
     "DPoP-bound token sent with Bearer": (EDGE_EVIDENCE, "test_another_scheme_is_refused"),
     "DPoP scheme with no proof": (EDGE_EVIDENCE, "test_a_token_without_a_proof_is_refused"),
-    # That the second use is refused is for the stores: tests/contract.
-    "same jti replayed": (DPOP, "test_the_same_proof_has_the_same_single_use_id"),
+    "same jti replayed": (GATE, "test_a_proof_serves_one_unsafe_request"),
     "oversized jti": (DPOP, "test_an_empty_or_oversized_id_is_refused"),
     # There are no authorization codes, so none can be redeemed with another key.
     "Authorization code": (OAUTH, "test_another_grant_is_refused"),

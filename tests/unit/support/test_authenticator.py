@@ -18,6 +18,7 @@ from webauthn.helpers.exceptions import (
     InvalidRegistrationResponse,
 )
 from webauthn.helpers.structs import (
+    AttestationFormat,
     AuthenticatorSelectionCriteria,
     CredentialDeviceType,
     PublicKeyCredentialDescriptor,
@@ -29,7 +30,10 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 from tests.support.authenticator import (
     BE,
     BS,
+    EDDSA,
+    ES256,
     HONEST,
+    RS256,
     Authenticator,
     CeremonyRefusedError,
     Credential,
@@ -37,6 +41,7 @@ from tests.support.authenticator import (
     attestation_object,
 )
 from tests.support.jws import b64url, b64url_decode, new_key
+from tests.support.maker import Maker
 
 ORIGIN = "http://localhost:8080"
 RP_ID = "localhost"
@@ -264,3 +269,47 @@ def test_backup_flags_are_in_the_flags_byte(*, eligible: bool, backed_up: bool) 
     held = Credential(rp_id=RP_ID, user_handle=USER)
     flags = authenticator.authenticator_data(held, HONEST, attested=False)[32]
     assert flags & (BE | BS) == BE * eligible | BS * backed_up
+
+
+@pytest.mark.parametrize("algorithm", [ES256, EDDSA, RS256])
+def test_each_algorithm_verifies(algorithm: int) -> None:
+    """A passkey of each algorithm that the library offers by default is created and used."""
+    authenticator = Authenticator(algorithm=algorithm)
+    passkey = register(authenticator.create(creation_options(), ORIGIN))
+    used = authenticator.get(request_options(), ORIGIN)
+    assert authenticate(used, passkey).new_sign_count == 1
+
+
+@pytest.mark.parametrize(("eligible", "backed_up"), [(True, False), (True, True), (False, False)])
+def test_a_response_can_claim_other_backup_flags(*, eligible: bool, backed_up: bool) -> None:
+    """What one response claims is not what the authenticator is."""
+    authenticator = Authenticator(backup_eligible=True)
+    passkey = register(authenticator.create(creation_options(), ORIGIN))
+    wrong = Misbehaviour(backup_eligible=eligible, backed_up=backed_up)
+    used = authenticate(authenticator.get(request_options(), ORIGIN, misbehaviour=wrong), passkey)
+    multi = used.credential_device_type is CredentialDeviceType.MULTI_DEVICE
+    assert (multi, used.credential_backed_up) == (eligible, backed_up)
+
+
+def test_a_maker_vouches_where_it_is_asked_to() -> None:
+    """Packed attestation leads to the maker's root, and to no other; unasked there is none."""
+    maker = Maker(model=None)
+    authenticator = Authenticator(maker=maker)
+    direct = creation_options() | {"attestation": "direct"}
+    response = authenticator.create(direct, ORIGIN)
+
+    assert attested(response, maker).fmt == AttestationFormat.PACKED
+    assert register(authenticator.create(creation_options(), ORIGIN)).fmt == AttestationFormat.NONE
+    with pytest.raises(InvalidRegistrationResponse):
+        attested(response, Maker(model=None))
+
+
+def attested(response: dict[str, Any], maker: Maker) -> VerifiedRegistration:
+    """Verify a registration as a server would that trusts one maker."""
+    return verify_registration_response(
+        credential=response,
+        expected_challenge=CHALLENGE,
+        expected_rp_id=RP_ID,
+        expected_origin=ORIGIN,
+        pem_root_certs_bytes_by_fmt={AttestationFormat.PACKED: [maker.root_pem.encode()]},
+    )

@@ -1,0 +1,173 @@
+"""The start of a session: signed first, then one transaction with whatever permitted it.
+
+The transaction demands the epoch and the factors that were seen, lists the session, numbers the
+event, and uses up what the caller of this module adds (challenge, ticket, TOTP step).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from portcullis import entropy
+from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Item, Key, Statement
+from portcullis.errors import UnauthenticatedError
+from portcullis.evidence.dpop import Proof
+from portcullis.evidence.errors import ProofReplayedError
+from portcullis.identity import (
+    devices,
+    ending,
+    factors,
+    once,
+    outbox,
+    session_list,
+    sessions,
+    standing,
+    tables,
+    tokens,
+)
+from portcullis.identity.factors import Factors
+from portcullis.identity.families import Handle
+from portcullis.identity.outbox import Event
+from portcullis.identity.session_list import SESSIONS_MAX, SessionList
+from portcullis.identity.sessions import LIVE, Session
+from portcullis.identity.standing import Standing
+from portcullis.identity.tokens import Tokens
+from portcullis.source import Source
+
+ROUNDS_MAX = 6
+"""Sign-ins of one account at one moment compete for the number of their event."""
+PAUSE_S = 0.02
+
+
+class SignInRefusedError(UnauthenticatedError):
+    """Nothing here opens an account: one answer, whatever the reason."""
+
+    code = "sign-in-refused"
+    title = "This does not sign in here."
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of an account that a sign-in is decided on, and that its write demands."""
+
+    standing: Standing
+    factors: Factors
+    sessions: SessionList
+    last_event: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """Why a session may start: how strong, by which methods (RFC 8176), and what is used up."""
+
+    acr: str
+    amr: tuple[str, ...]
+    uses: Sequence[Statement]
+
+
+def wanted(account: str) -> list[tuple[str, Key]]:
+    """Return what must be read of an account, for one batch with whatever else is needed."""
+    return [
+        (tables.standing(), tables.standing_key(account)),
+        (tables.identity(), tables.factors_key(account)),
+        (tables.identity(), tables.sessions_key(account)),
+        (tables.identity(), tables.outbox_key(account)),
+    ]
+
+
+def state(items: Sequence[Item | None]) -> State | None:
+    """Return the state in the items of ``wanted``, or None if there is no such account."""
+    seen, enrolled, listed, head = items
+    if seen is None or enrolled is None or listed is None:
+        return None
+    return State(
+        standing=Standing.from_item(seen),
+        factors=Factors.from_item(enrolled),
+        sessions=SessionList.from_item(listed),
+        last_event=outbox.last(head),
+    )
+
+
+def repeatedly(start_once: Callable[[], Tokens | None]) -> Tokens:
+    """Return the tokens of the first try that commits; a try returns None if the state moved.
+
+    Raises:
+        ContentionError: the state kept moving.
+    """
+    for attempt in range(ROUNDS_MAX):
+        started = start_once()
+        if started is not None:
+            return started
+        time.sleep(entropy.jitter_s(PAUSE_S * 2**attempt))
+    raise ContentionError("sign-in")
+
+
+def start(
+    account_raw: bytes, seen: State, grounds: Grounds, *, proof: Proof, source: Source, now_s: int
+) -> Tokens | None:
+    """Return the tokens of a new session, or None if the account's state moved meanwhile.
+
+    Raises:
+        ProofReplayedError: the proof was used before.
+        InfrastructureError: a service did not answer.
+    """
+    handle, attempt = Handle.new(account_raw), entropy.new_id()
+    token = tokens.family_keys().mint(handle, 1)
+    session = Session(
+        sid=handle.sid,
+        account=seen.standing.account,
+        status=LIVE,
+        epoch=seen.standing.epoch,
+        jkt=proof.jkt,
+        acr=grounds.acr,
+        amr=grounds.amr,
+        auth_time=now_s,
+        generation=token.generation,
+        current=token.digest,
+        previous=b"",
+        rotated_at=now_s,
+        retries=0,
+        sealed=b"",
+        attempt=attempt,
+        idle_expires=now_s + sessions.IDLE_S,
+        absolute_expires=now_s + sessions.ABSOLUTE_S,
+        device=devices.device(source.user_agent),
+        place=devices.place(source.address),
+    )
+    kept, displaced = _kept(seen, now_s=now_s)
+    issued = tokens.issue(session, token, now_s=now_s)
+    started = Event(
+        "session-started", {"sid": session.sid, "acr": session.acr, "amr": list(session.amr)}
+    )
+    ends = [Event("session-ended", {"sid": sid, "reason": "displaced"}) for sid in displaced]
+    try:
+        dynamodb.execute(
+            once.proof_insert(proof, attempt=attempt),
+            *grounds.uses,
+            dynamodb.insert(tables.identity(), session.to_item()),
+            *(ending.ended(sid, reason="displaced", now_s=now_s) for sid in displaced),
+            seen.sessions.with_only((*kept, session.sid)),
+            standing.demanded(seen.standing.account, epoch=seen.standing.epoch),
+            factors.demanded(seen.factors),
+            *outbox.numbered(
+                seen.standing.account, *ends, started, after=seen.last_event, at_s=now_s
+            ),
+        )
+    except ConditionFailedError:
+        used = dynamodb.get(tables.once(), tables.proof_key(proof))
+        if used is None:
+            return None
+        if not once.is_of(used, attempt):
+            raise ProofReplayedError from None
+    return issued
+
+
+def _kept(seen: State, *, now_s: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the listed sessions that stay, and those that must end to make room."""
+    if len(seen.sessions.sids) < SESSIONS_MAX:
+        return seen.sessions.sids, ()
+    alive, _ = session_list.live(seen.sessions, seen.standing, now_s=now_s)
+    sids = tuple(one.sid for one in alive)
+    surplus = max(0, len(sids) - (SESSIONS_MAX - 1))
+    return sids[surplus:], sids[:surplus]
