@@ -18,6 +18,17 @@ PAGE = 10
 """SQS gives no more messages at once."""
 
 
+def running(name: str) -> Stack:
+    """Return the running stack *name*.
+
+    Raises:
+        StackError: it does not run.
+    """
+    if process.find(home_of(name)) is None:
+        raise StackError(f"{name} is not running: make run")
+    return Stack.read(home_of(name))
+
+
 def messages(*, name: str, endpoint: str) -> list[str]:
     """Take every message out of the inbox of the stack *name*, and return them.
 
@@ -46,11 +57,8 @@ def line(notice: dict[str, Any]) -> str:
 def main() -> int:
     """Print what arrived; an error is a sentence on stderr, not a stack trace."""
     try:
-        name = chosen_name(os.environ)
-        home = home_of(name)
-        if process.find(home) is None:
-            raise StackError(f"{name} is not running: make run")
-        arrived = messages(name=name, endpoint=Stack.read(home).endpoint)
+        stack = running(chosen_name(os.environ))
+        arrived = messages(name=stack.stack, endpoint=stack.endpoint)
     except StackError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

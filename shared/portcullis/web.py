@@ -12,7 +12,11 @@ REPLY_BYTES_MAX = 262_144
 PIECE_BYTES = 16_384
 OK = 200
 
-_pool = urllib3.PoolManager(num_pools=1, retries=False, timeout=urllib3.Timeout(total=TIMEOUT_S))
+_pool = urllib3.PoolManager(
+    num_pools=1,
+    retries=False,  # nor is a redirection followed: it is an answer, and not a 200
+    timeout=urllib3.Timeout(total=TIMEOUT_S),
+)
 
 
 class WebError(InfrastructureError):
@@ -29,9 +33,7 @@ def get(url: str, *, headers: Mapping[str, str]) -> bytes:
     """
     deadline = time.monotonic() + TIMEOUT_S
     try:
-        reply = _pool.request(
-            "GET", url, headers=dict(headers), redirect=False, preload_content=False
-        )
+        reply = _pool.request("GET", url, headers=dict(headers), preload_content=False)
         try:
             if reply.status != OK:
                 raise WebError(f"status {reply.status}")

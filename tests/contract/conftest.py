@@ -90,6 +90,7 @@ def product(
         "RECEIPT_KEY": "receipt",
         "LEDGER_DATA_KEY": "ledger-data",
         "MONEY_ROLES": "money-open-wallet,money-order-transfer",
+        "OPERATOR_ROLE": "operator",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

@@ -37,11 +37,11 @@ from tests.support.authenticator import (
 )
 from tests.support.authenticator import HONEST as WELL_BEHAVED
 from tests.support.client import JSON, Client
-from tests.support.demo import expect
 from tests.support.dpop import ProofKey
 from tests.support.iam import Role
 from tests.support.partner import Partner
 from tests.support.stack import Stack
+from tests.support.story import expect
 
 AT = 1_767_225_600
 """2026-01-01T00:00:00Z: when the committed events were sent."""

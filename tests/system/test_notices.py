@@ -49,7 +49,7 @@ def inbox(stack: Stack) -> Inbox:
 def test_a_new_account_and_its_first_session_are_told(stack: Stack, inbox: Inbox) -> None:
     """Both arrive, numbered without a gap, with ids and codes alone."""
     person = signed_in(stack)
-    notices = inbox.of(person.account, at_least=2)
+    notices = inbox.of(str(person.account), at_least=2)
     assert [(one["number"], one["kind"]) for one in notices] == [
         (1, "account-opened"),
         (2, "session-started"),

@@ -1,7 +1,8 @@
 """The story that `make demo` tells is a test."""
 
-from tests.support.demo import ACTS, Cast, tell
+from tests.support.demo import ACTS
 from tests.support.stack import Stack
+from tests.support.story import Cast, tell
 
 
 def test_every_step_of_the_demo_goes_as_promised(stack: Stack) -> None:

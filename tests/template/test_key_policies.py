@@ -45,17 +45,47 @@ SECRETS = (
     " Null(kms:EncryptionContextKeys=false)"
 )
 """Both context keys and no other, and the purpose; no context at all is refused."""
+PERSONS = (
+    "StringEquals(kms:EncryptionContext:purpose=identity)"
+    " ForAllValues:StringEquals(kms:EncryptionContextKeys=purpose|account)"
+    " Null(kms:EncryptionContextKeys=false) Null(kms:EncryptionContext:account=false)"
+)
+"""The same of one person's key: it names the account, whichever that is."""
+HMAC = "StringEquals(kms:MacAlgorithm=HMAC_SHA_256)"
 THROUGH_DYNAMODB = "StringEquals(kms:ViaService=dynamodb.us-east-1.amazonaws.com)"
 
-SIGNING_KEYS = ("AccessTokenKey", "CommandKey", "ReceiptKey")
+SIGNING_KEYS = ("AccessTokenKey", "ApprovalKey", "CommandKey", "EnrolmentKey", "ReceiptKey")
+MAC_KEYS = ("IndexKey", "PepperKey")
 SECRET_KEYS = ("IdentityDataKey", "LedgerDataKey")
 
 IDENTITY_TABLE_USERS = {
+    "identity-add-passkey",
+    "identity-approval-options",
+    "identity-approve",
+    "identity-cancel-recovery",
+    "identity-certify-enrolment",
+    "identity-confirm-totp",
+    "identity-end-session",
+    "identity-end-sessions",
+    "identity-enrol-totp",
     "identity-gate",
+    "identity-list-passkeys",
+    "identity-list-sessions",
+    "identity-mint-recovery-codes",
     "identity-open-account",
+    "identity-passkey-options",
+    "identity-password-sign-in",
+    "identity-put-password",
+    "identity-recover",
+    "identity-recovery-options",
     "identity-refresh",
+    "identity-remove-passkey",
+    "identity-remove-totp",
+    "identity-rename-passkey",
     "identity-revoke",
+    "identity-second-factor",
     "identity-sign-in",
+    "operations-notify",
 }
 WRAPPING = {"kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext"}
 
@@ -72,15 +102,33 @@ ADMITTED: dict[tuple[str, str], tuple[set[str], set[str], str]] = {
     ),
     ("AccessTokenKey", "Sign"): (
         {"kms:Sign"},
-        {"identity-refresh", "identity-sign-in"},
+        {"identity-refresh", "identity-second-factor", "identity-sign-in"},
         ES256,
     ),
     ("AccessTokenKey", "Verify"): (
         {"kms:GetPublicKey"},
         {
+            "identity-add-passkey",
+            "identity-approval-options",
+            "identity-approve",
+            "identity-cancel-recovery",
+            "identity-certify-enrolment",
+            "identity-confirm-totp",
+            "identity-end-session",
+            "identity-end-sessions",
+            "identity-enrol-totp",
             "identity-gate",
             "identity-jwks",
+            "identity-list-passkeys",
+            "identity-list-sessions",
+            "identity-mint-recovery-codes",
+            "identity-passkey-options",
+            "identity-put-password",
             "identity-refresh",
+            "identity-remove-passkey",
+            "identity-remove-totp",
+            "identity-rename-passkey",
+            "identity-second-factor",
             "identity-sign-in",
             "ledger-entries",
             "ledger-post",
@@ -94,24 +142,83 @@ ADMITTED: dict[tuple[str, str], tuple[set[str], set[str], str]] = {
     ),
     ("IdentityDataKey", "WrapSecrets"): (
         WRAPPING,
-        {"identity-refresh", "identity-sign-in"},
+        {
+            "identity-gate",
+            "identity-password-sign-in",
+            "identity-refresh",
+            "identity-second-factor",
+            "identity-sign-in",
+        },
         SECRETS,
     ),
-    ("CommandKey", "Sign"): (
-        {"kms:Sign"},
-        {"money-open-wallet", "money-order-transfer"},
-        ES256,
+    ("IdentityDataKey", "WrapPersonKeys"): (
+        WRAPPING,
+        {
+            "identity-add-passkey",
+            "identity-enrol-totp",
+            "identity-put-password",
+            "identity-rename-passkey",
+        },
+        PERSONS,
     ),
+    ("IdentityDataKey", "UnwrapPersonKeys"): (
+        {"kms:Decrypt"},
+        {"identity-confirm-totp", "identity-list-passkeys", "identity-second-factor"},
+        PERSONS,
+    ),
+    ("EnrolmentKey", "Sign"): ({"kms:Sign"}, {"identity-certify-enrolment"}, ES256),
+    ("EnrolmentKey", "Verify"): (
+        {"kms:GetPublicKey"},
+        {
+            "identity-add-passkey",
+            "identity-approve",
+            "identity-certify-enrolment",
+            "identity-confirm-totp",
+            "identity-mint-recovery-codes",
+            "identity-put-password",
+            "identity-remove-passkey",
+            "identity-remove-totp",
+            "identity-second-factor",
+            "identity-sign-in",
+        },
+        "",
+    ),
+    ("ApprovalKey", "Sign"): ({"kms:Sign"}, {"identity-approve"}, ES256),
+    ("ApprovalKey", "Verify"): (
+        {"kms:GetPublicKey"},
+        {
+            "identity-add-passkey",
+            "identity-approve",
+            "identity-certify-enrolment",
+            "identity-confirm-totp",
+            "identity-mint-recovery-codes",
+            "identity-put-password",
+            "identity-remove-passkey",
+            "identity-remove-totp",
+        },
+        "",
+    ),
+    ("PepperKey", "Make"): ({"kms:GenerateMac"}, {"identity-put-password"}, HMAC),
+    ("PepperKey", "Verify"): ({"kms:VerifyMac"}, {"identity-password-sign-in"}, HMAC),
+    ("IndexKey", "Make"): (
+        {"kms:GenerateMac"},
+        {
+            "identity-certify-enrolment",
+            "identity-mint-recovery-codes",
+            "identity-password-sign-in",
+            "identity-put-password",
+            "identity-recover",
+            "identity-recovery-options",
+        },
+        HMAC,
+    ),
+    ("CommandKey", "Sign"): ({"kms:Sign"}, {"money-open-wallet", "money-order-transfer"}, ES256),
     ("CommandKey", "Verify"): (
         {"kms:GetPublicKey"},
         {"ledger-post", "money-open-wallet", "money-order-transfer"},
         "",
     ),
-    ("ReceiptKey", "Sign"): (
-        {"kms:Sign"},
-        {"ledger-deposit", "ledger-post"},
-        ES256,
-    ),
+    ("ReceiptKey", "Sign"): ({"kms:Sign"}, {"ledger-deposit", "ledger-post"}, ES256),
     ("ReceiptKey", "Verify"): (
         {"kms:GetPublicKey"},
         {"ledger-deposit", "ledger-post", "money-open-wallet", "money-order-transfer"},
@@ -149,7 +256,7 @@ def test_managing_a_key_is_not_using_it(key: str) -> None:
 def test_the_stack_can_manage_its_own_aliases() -> None:
     """An alias needs the key's leave as well: without it the first deployment on AWS fails."""
     managed = {"kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"}
-    aliased = {"IdentityTableKey", *SIGNING_KEYS, *SECRET_KEYS}
+    aliased = {"IdentityTableKey", *SIGNING_KEYS, *MAC_KEYS, *SECRET_KEYS}
     allowed = {
         one.key
         for one in admissions()
@@ -204,12 +311,46 @@ def test_a_signing_key_demands_its_algorithm_twice(key: str) -> None:
     } == {ES256}
 
 
+@pytest.mark.parametrize("key", MAC_KEYS)
+def test_a_mac_key_demands_its_algorithm_twice(key: str) -> None:
+    """Key and role both demand HMAC-SHA256, whatever is made or verified."""
+    statements = [one for one in by_statement().values() if one.key == key]
+    assert {one.terms for one in statements} == {HMAC}
+    assert {right.limits for right in rights() if right.on == key} == {HMAC}
+
+
 @pytest.mark.parametrize("key", SECRET_KEYS)
 def test_a_symmetric_key_demands_its_context(key: str) -> None:
     """Nothing is wrapped or unwrapped without a name and the purpose, by key and by role."""
     assert by_statement()[key, "WrapSecrets"].terms == SECRETS
-    held = {right.limits for right in rights() if right.on == key}
-    assert held == {"StringEquals(kms:EncryptionContext:purpose=secret)"}
+    for right in rights():
+        if right.on == key:
+            purpose, *named = right.limits.split()
+            assert purpose in {
+                "StringEquals(kms:EncryptionContext:purpose=secret)",
+                "StringEquals(kms:EncryptionContext:purpose=identity)",
+            }
+            assert all(one.startswith("StringLike(kms:EncryptionContext:name=") for one in named)
+
+
+def test_a_person_s_key_demands_an_account() -> None:
+    """A person key is wrapped for an account that is named, and never opened as a secret."""
+    for sid in ("WrapPersonKeys", "UnwrapPersonKeys"):
+        assert by_statement()["IdentityDataKey", sid].terms == PERSONS
+
+
+def test_who_opens_a_person_s_key_makes_one_only_if_need_be() -> None:
+    """Readers of what is sealed cannot wrap a new key, by key and by role."""
+    making = by_statement()["IdentityDataKey", "WrapPersonKeys"].roles
+    opening = by_statement()["IdentityDataKey", "UnwrapPersonKeys"].roles
+    assert not making & opening
+    wraps = {
+        right.role
+        for right in rights()
+        if right.action == "kms:GenerateDataKeyWithoutPlaintext"
+        and right.limits == "StringEquals(kms:EncryptionContext:purpose=identity)"
+    }
+    assert wraps == making
 
 
 @pytest.mark.parametrize("key", SIGNING_KEYS)
@@ -217,6 +358,13 @@ def test_a_signing_key_can_do_nothing_but_sign(key: str) -> None:
     """A key pair signs on P-256 and cannot encrypt, whatever a policy says."""
     properties = resources("AWS::KMS::Key", data())[key]["Properties"]
     assert (properties["KeySpec"], properties["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
+
+
+@pytest.mark.parametrize("key", MAC_KEYS)
+def test_a_mac_key_can_do_nothing_else(key: str) -> None:
+    """An HMAC key of 256 bits makes and verifies MACs, whatever a policy says."""
+    properties = resources("AWS::KMS::Key", data())[key]["Properties"]
+    assert (properties["KeySpec"], properties["KeyUsage"]) == ("HMAC_256", "GENERATE_VERIFY_MAC")
 
 
 @pytest.mark.parametrize("key", ["IdentityTableKey", *SECRET_KEYS])

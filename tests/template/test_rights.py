@@ -4,19 +4,29 @@ Read with `docs/threat-model.md`: this is what a thief of one role's credentials
 """
 
 import re
+import textwrap
 
 import pytest
 
 from tests.template import policies
 from tests.template.policies import Right, rights, roles, statements
-from tests.template.transformed import functions, readable, references, resources, short
+from tests.template.transformed import data, functions, readable, references, resources, short
+
+_PURPOSE = "StringEquals(kms:EncryptionContext:purpose={})"
+_SECRET = _PURPOSE.format("secret") + " StringLike(kms:EncryptionContext:name={})"
 
 SHORT = {
     "<ES256, digest>": "StringEquals(kms:SigningAlgorithm=ECDSA_SHA_256)"
     " StringEquals(kms:MessageType=DIGEST)",
+    "<HMAC-SHA256>": "StringEquals(kms:MacAlgorithm=HMAC_SHA_256)",
     "<through DynamoDB>": "StringEquals(kms:ViaService=dynamodb.us-east-1.amazonaws.com)",
     "<no scan>": "Bool(dynamodb:FullTableScan=false)",
-    "<purpose secret>": "StringEquals(kms:EncryptionContext:purpose=secret)",
+    "<secret refresh>": _SECRET.format("SECRET#refresh#*"),
+    "<secret nonce>": _SECRET.format("SECRET#nonce#*"),
+    "<secret refresh, nonce>": _SECRET.format("SECRET#refresh#*|SECRET#nonce#*"),
+    "<secret throttle>": _SECRET.format("SECRET#throttle#*"),
+    "<purpose secret>": _PURPOSE.format("secret"),
+    "<purpose identity>": _PURPOSE.format("identity"),
 }
 """Limits that stand in the table below under a shorter name."""
 
@@ -24,31 +34,255 @@ RIGHTS = """\
 identity-account-options
     OnceTable dynamodb:GetItem PROOF#*
     OnceTable dynamodb:PartiQLInsert PROOF#* CHALLENGE#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+identity-add-passkey
+    AccessTokenKey kms:GetPublicKey
+    ApprovalKey kms:GetPublicKey
+    CertifyEnrolmentFunctionAliaslive lambda:InvokeFunction
+    EnrolmentKey kms:GetPublicKey
+    IdentityDataKey kms:Decrypt <purpose identity>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <purpose identity>
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#* CREDENTIAL#*
+    IdentityTable dynamodb:GetItem PERSON#*
+    IdentityTable dynamodb:PartiQLInsert CREDENTIAL#* PERSON#* EVENT#*
+    IdentityTable dynamodb:PartiQLSelect SESSION#*
+    IdentityTable dynamodb:PartiQLUpdate FACTORS#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem DEED#* APPROVAL#*
+    OnceTable dynamodb:GetItem CHALLENGE#*
+    OnceTable dynamodb:PartiQLInsert DEED#* APPROVAL#*
+    OnceTable dynamodb:PartiQLUpdate CHALLENGE#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLSelect <no scan>
+identity-approval-options
+    AccessTokenKey kms:GetPublicKey
+    IdentityTable dynamodb:GetItem FACTORS#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:GetItem DEED#*
+    OnceTable dynamodb:PartiQLInsert DEED#* CHALLENGE#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+identity-approve
+    AccessTokenKey kms:GetPublicKey
+    ApprovalKey kms:GetPublicKey
+    ApprovalKey kms:Sign <ES256, digest>
+    EnrolmentKey kms:GetPublicKey
+    IdentityTable dynamodb:BatchGetItem CREDENTIAL#* FACTORS#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLSelect SESSION#* FACTORS#*
+    IdentityTable dynamodb:PartiQLUpdate CREDENTIAL#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem CHALLENGE#*
+    OnceTable dynamodb:BatchGetItem DEED#*
+    OnceTable dynamodb:PartiQLInsert DEED#*
+    OnceTable dynamodb:PartiQLUpdate CHALLENGE#*
+    StandingTable dynamodb:PartiQLSelect <no scan>
+identity-cancel-recovery
+    AccessTokenKey kms:GetPublicKey
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLUpdate SESSION#* FACTORS#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem DEED#*
+    OnceTable dynamodb:PartiQLInsert DEED#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLUpdate
+identity-certify-enrolment
+    AccessTokenKey kms:GetPublicKey
+    ApprovalKey kms:GetPublicKey
+    EnrolmentKey kms:GetPublicKey
+    EnrolmentKey kms:Sign <ES256, digest>
+    IdentityTable dynamodb:BatchGetItem CODE#* FACTORS#*
+    IdentityTable dynamodb:GetItem ACCOUNT#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    IndexKey kms:GenerateMac <HMAC-SHA256>
+    OnceTable dynamodb:GetItem CHALLENGE#*
+    StandingTable dynamodb:BatchGetItem
+identity-confirm-totp
+    AccessTokenKey kms:GetPublicKey
+    ApprovalKey kms:GetPublicKey
+    EnrolmentKey kms:GetPublicKey
+    IdentityDataKey kms:Decrypt <purpose identity>
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#* TOTP#* PERSON#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLSelect SESSION#*
+    IdentityTable dynamodb:PartiQLUpdate FACTORS#* TOTP#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem DEED#* APPROVAL#*
+    OnceTable dynamodb:PartiQLInsert DEED#* APPROVAL#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLSelect <no scan>
+identity-end-session
+    AccessTokenKey kms:GetPublicKey
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLSelect SESSION#* FACTORS#*
+    IdentityTable dynamodb:PartiQLUpdate SESSION#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem DEED#*
+    OnceTable dynamodb:PartiQLInsert DEED#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLSelect <no scan>
+identity-end-sessions
+    AccessTokenKey kms:GetPublicKey
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLSelect SESSION#* FACTORS#*
+    IdentityTable dynamodb:PartiQLUpdate SESSION#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem DEED#*
+    OnceTable dynamodb:PartiQLInsert DEED#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLUpdate
+identity-enrol-totp
+    AccessTokenKey kms:GetPublicKey
+    IdentityDataKey kms:Decrypt <purpose identity>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <purpose identity>
+    IdentityTable dynamodb:GetItem PERSON#*
+    IdentityTable dynamodb:PartiQLInsert TOTP#* PERSON#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:GetItem DEED#*
+    OnceTable dynamodb:PartiQLInsert DEED#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
 identity-gate
     AccessTokenKey kms:GetPublicKey
+    IdentityDataKey kms:Decrypt <secret nonce>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret nonce>
     IdentityTable dynamodb:BatchGetItem SESSION#* SIGHTINGS#*
     IdentityTable dynamodb:UpdateItem SIGHTINGS#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:GetItem SECRET#nonce#*
+    OnceTable dynamodb:PartiQLInsert SECRET#nonce#*
     OnceTable dynamodb:PutItem PROOF#*
     StandingTable dynamodb:BatchGetItem
 identity-jwks
     AccessTokenKey kms:GetPublicKey
+identity-list-passkeys
+    AccessTokenKey kms:GetPublicKey
+    IdentityDataKey kms:Decrypt <purpose identity>
+    IdentityTable dynamodb:BatchGetItem CREDENTIAL#* PERSON#*
+    IdentityTable dynamodb:GetItem FACTORS#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+identity-list-sessions
+    AccessTokenKey kms:GetPublicKey
+    IdentityTable dynamodb:BatchGetItem SESSIONS#* SESSION#* SIGHTINGS#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    StandingTable dynamodb:BatchGetItem
+identity-mint-recovery-codes
+    AccessTokenKey kms:GetPublicKey
+    ApprovalKey kms:GetPublicKey
+    EnrolmentKey kms:GetPublicKey
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert CODE#* EVENT#*
+    IdentityTable dynamodb:PartiQLSelect SESSION#*
+    IdentityTable dynamodb:PartiQLUpdate FACTORS#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    IndexKey kms:GenerateMac <HMAC-SHA256>
+    OnceTable dynamodb:BatchGetItem DEED#* APPROVAL#*
+    OnceTable dynamodb:PartiQLInsert DEED#* APPROVAL#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLSelect <no scan>
 identity-open-account
+    CertifyEnrolmentFunctionAliaslive lambda:InvokeFunction
     IdentityTable dynamodb:BatchGetItem CREDENTIAL#*
-    IdentityTable dynamodb:PartiQLInsert ACCOUNT#* CREDENTIAL#* OUTBOX#* EVENT#*
+    IdentityTable dynamodb:PartiQLInsert ACCOUNT#* CREDENTIAL#* FACTORS#* SESSIONS#* OUTBOX#*
+        EVENT#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     OnceTable dynamodb:BatchGetItem PROOF#*
     OnceTable dynamodb:GetItem CHALLENGE#*
     OnceTable dynamodb:PartiQLInsert PROOF#*
     OnceTable dynamodb:PartiQLUpdate CHALLENGE#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
     StandingTable dynamodb:PartiQLInsert
+identity-passkey-options
+    AccessTokenKey kms:GetPublicKey
+    IdentityTable dynamodb:GetItem FACTORS#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:GetItem DEED#*
+    OnceTable dynamodb:PartiQLInsert DEED#* CHALLENGE#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+identity-password-sign-in
+    IdentityDataKey kms:Decrypt <secret throttle>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret throttle>
+    IdentityTable dynamodb:BatchGetItem LOGIN#* PASSWORD#* FACTORS#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    IndexKey kms:GenerateMac <HMAC-SHA256>
+    OnceTable dynamodb:GetItem SECRET#throttle#*
+    OnceTable dynamodb:PartiQLInsert SECRET#throttle#*
+    OnceTable dynamodb:PartiQLInsert TICKET#*
+    OnceTable dynamodb:PutItem PROOF#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+    PepperKey kms:VerifyMac <HMAC-SHA256>
+    StandingTable dynamodb:BatchGetItem
+identity-put-password
+    AccessTokenKey kms:GetPublicKey
+    ApprovalKey kms:GetPublicKey
+    EnrolmentKey kms:GetPublicKey
+    IdentityDataKey kms:Decrypt <purpose identity>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <purpose identity>
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#* LOGIN#*
+    IdentityTable dynamodb:GetItem PERSON#*
+    IdentityTable dynamodb:PartiQLInsert PASSWORD#* LOGIN#* PERSON#* EVENT#*
+    IdentityTable dynamodb:PartiQLSelect SESSION#*
+    IdentityTable dynamodb:PartiQLUpdate FACTORS#* LOGIN#* SESSION#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    IndexKey kms:GenerateMac <HMAC-SHA256>
+    OnceTable dynamodb:BatchGetItem DEED#* APPROVAL#*
+    OnceTable dynamodb:PartiQLInsert DEED#* APPROVAL#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+    PepperKey kms:GenerateMac <HMAC-SHA256>
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLSelect <no scan>
+    StandingTable dynamodb:PartiQLUpdate
+identity-recover
+    CertifyEnrolmentFunctionAliaslive lambda:InvokeFunction
+    IdentityTable dynamodb:BatchGetItem CODE#* FACTORS#* CREDENTIAL#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert CREDENTIAL#* EVENT#*
+    IdentityTable dynamodb:PartiQLUpdate CODE#* FACTORS#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    IndexKey kms:GenerateMac <HMAC-SHA256>
+    OnceTable dynamodb:BatchGetItem PROOF#*
+    OnceTable dynamodb:GetItem CHALLENGE#*
+    OnceTable dynamodb:PartiQLInsert PROOF#*
+    OnceTable dynamodb:PartiQLUpdate CHALLENGE#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLUpdate
+identity-recovery-options
+    IdentityTable dynamodb:BatchGetItem CODE#* FACTORS#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    IndexKey kms:GenerateMac <HMAC-SHA256>
+    OnceTable dynamodb:GetItem DEED#*
+    OnceTable dynamodb:PartiQLInsert DEED#* CHALLENGE#*
+    OnceTable dynamodb:PutItem PROOF#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+    StandingTable dynamodb:BatchGetItem
 identity-refresh
     AccessTokenKey kms:GetPublicKey
     AccessTokenKey kms:Sign <ES256, digest>
-    IdentityDataKey kms:Decrypt <purpose secret>
-    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <purpose secret>
+    IdentityDataKey kms:Decrypt <secret refresh, nonce>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh, nonce>
     IdentityTable dynamodb:BatchGetItem SESSION#* SIGHTINGS#* OUTBOX#*
     IdentityTable dynamodb:ConditionCheckItem SIGHTINGS#*
     IdentityTable dynamodb:PartiQLInsert EVENT#*
@@ -56,28 +290,97 @@ identity-refresh
     IdentityTable dynamodb:UpdateItem SESSION#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
-    OnceTable dynamodb:GetItem SECRET#refresh#*
-    OnceTable dynamodb:PartiQLInsert SECRET#refresh#*
+    OnceTable dynamodb:GetItem SECRET#refresh#* SECRET#nonce#*
+    OnceTable dynamodb:PartiQLInsert SECRET#refresh#* SECRET#nonce#*
     OnceTable dynamodb:PutItem PROOF#*
     StandingTable dynamodb:BatchGetItem
     StandingTable dynamodb:ConditionCheckItem
+identity-remove-passkey
+    AccessTokenKey kms:GetPublicKey
+    ApprovalKey kms:GetPublicKey
+    EnrolmentKey kms:GetPublicKey
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLUpdate SESSION#* FACTORS#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem DEED#* APPROVAL#*
+    OnceTable dynamodb:PartiQLInsert DEED#* APPROVAL#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLUpdate
+identity-remove-totp
+    AccessTokenKey kms:GetPublicKey
+    ApprovalKey kms:GetPublicKey
+    EnrolmentKey kms:GetPublicKey
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLUpdate SESSION#* FACTORS#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem DEED#* APPROVAL#*
+    OnceTable dynamodb:PartiQLInsert DEED#* APPROVAL#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLUpdate
+identity-rename-passkey
+    AccessTokenKey kms:GetPublicKey
+    IdentityDataKey kms:Decrypt <purpose identity>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <purpose identity>
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
+    IdentityTable dynamodb:GetItem PERSON#*
+    IdentityTable dynamodb:PartiQLInsert PERSON#* EVENT#*
+    IdentityTable dynamodb:PartiQLSelect SESSION#*
+    IdentityTable dynamodb:PartiQLUpdate FACTORS#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem DEED#*
+    OnceTable dynamodb:PartiQLInsert DEED#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLSelect <no scan>
 identity-revoke
     IdentityTable dynamodb:BatchGetItem SESSION#* OUTBOX#*
     IdentityTable dynamodb:PartiQLInsert EVENT#*
     IdentityTable dynamodb:PartiQLUpdate SESSION#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+identity-second-factor
+    AccessTokenKey kms:GetPublicKey
+    AccessTokenKey kms:Sign <ES256, digest>
+    EnrolmentKey kms:GetPublicKey
+    IdentityDataKey kms:Decrypt <purpose identity>
+    IdentityDataKey kms:Decrypt <secret refresh>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh>
+    IdentityTable dynamodb:BatchGetItem TOTP#* PERSON#* CREDENTIAL#* FACTORS#* SESSIONS#* SESSION#*
+        SIGHTINGS#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert SESSION#* EVENT#*
+    IdentityTable dynamodb:PartiQLSelect FACTORS#*
+    IdentityTable dynamodb:PartiQLUpdate TOTP#* CREDENTIAL#* SESSIONS#* SESSION#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem TICKET#* CHALLENGE#* BACKOFF#* DEVICE#*
+    OnceTable dynamodb:GetItem SECRET#refresh#*
+    OnceTable dynamodb:GetItem TICKET#* PROOF#*
+    OnceTable dynamodb:PartiQLInsert PROOF#* DEVICE#*
+    OnceTable dynamodb:PartiQLInsert SECRET#refresh#*
+    OnceTable dynamodb:PartiQLUpdate TICKET#* CHALLENGE#* BACKOFF#* DEVICE#*
+    OnceTable dynamodb:UpdateItem BACKOFF#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:PartiQLSelect <no scan>
 identity-session-options
     OnceTable dynamodb:GetItem PROOF#*
     OnceTable dynamodb:PartiQLInsert PROOF#* CHALLENGE#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
 identity-sign-in
     AccessTokenKey kms:GetPublicKey
     AccessTokenKey kms:Sign <ES256, digest>
-    IdentityDataKey kms:Decrypt <purpose secret>
-    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <purpose secret>
-    IdentityTable dynamodb:BatchGetItem CREDENTIAL#* OUTBOX#*
+    EnrolmentKey kms:GetPublicKey
+    IdentityDataKey kms:Decrypt <secret refresh>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh>
+    IdentityTable dynamodb:BatchGetItem CREDENTIAL#* FACTORS#* SESSIONS#* SESSION#* SIGHTINGS#*
+        OUTBOX#*
     IdentityTable dynamodb:PartiQLInsert SESSION#* EVENT#*
-    IdentityTable dynamodb:PartiQLUpdate CREDENTIAL#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLSelect FACTORS#*
+    IdentityTable dynamodb:PartiQLUpdate CREDENTIAL#* SESSIONS#* SESSION#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     OnceTable dynamodb:BatchGetItem CHALLENGE#*
@@ -86,6 +389,7 @@ identity-sign-in
     OnceTable dynamodb:PartiQLInsert PROOF#*
     OnceTable dynamodb:PartiQLInsert SECRET#refresh#*
     OnceTable dynamodb:PartiQLUpdate CHALLENGE#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
     StandingTable dynamodb:BatchGetItem
     StandingTable dynamodb:PartiQLSelect <no scan>
 ledger-deposit
@@ -144,6 +448,15 @@ money-order-transfer
     CommandKey kms:Sign <ES256, digest>
     InternalApi/{Stage}/POST/postings execute-api:Invoke
     ReceiptKey kms:GetPublicKey
+operations-notify
+    IdentityTable dynamodb:GetItem EVENT#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    IdentityTableStream dynamodb:DescribeStream
+    IdentityTableStream dynamodb:GetRecords
+    IdentityTableStream dynamodb:GetShardIterator
+    IdentityTableStream dynamodb:ListStreams
+    NoticesTopic sns:Publish
 operations-register-partner
     RegistryTable dynamodb:GetItem PARTNER#*
     RegistryTable dynamodb:PartiQLInsert PARTNER#*
@@ -153,8 +466,10 @@ partner-sandbox
 """Resource, action, limits: key prefixes are `dynamodb:LeadingKeys`. Logs are tested apart."""
 
 MAY_SIGN = {
-    "AccessTokenKey": {"identity-refresh", "identity-sign-in"},
+    "AccessTokenKey": {"identity-refresh", "identity-second-factor", "identity-sign-in"},
+    "ApprovalKey": {"identity-approve"},
     "CommandKey": {"money-open-wallet", "money-order-transfer"},
+    "EnrolmentKey": {"identity-certify-enrolment"},
     "ReceiptKey": {"ledger-deposit", "ledger-post"},
 }
 KEEPS_HISTORY = {
@@ -171,10 +486,44 @@ READS = {
     "dynamodb:PartiQLSelect",
     "dynamodb:Query",
 }
-READERS = {"money-list-wallets", "money-list-entries", "ledger-wallets", "ledger-entries"}
+READERS = {
+    "identity-list-passkeys",
+    "identity-list-sessions",
+    "ledger-entries",
+    "ledger-wallets",
+    "money-list-entries",
+    "money-list-wallets",
+}
+WRITE_CREDENTIALS = {"identity-add-passkey", "identity-open-account", "identity-recover"}
+CHANGE_FACTORS = {
+    "identity-add-passkey",
+    "identity-cancel-recovery",
+    "identity-confirm-totp",
+    "identity-mint-recovery-codes",
+    "identity-put-password",
+    "identity-recover",
+    "identity-remove-passkey",
+    "identity-remove-totp",
+    "identity-rename-passkey",
+}
+RAISE_EPOCHS = {
+    "identity-cancel-recovery",
+    "identity-end-sessions",
+    "identity-put-password",
+    "identity-recover",
+    "identity-remove-passkey",
+    "identity-remove-totp",
+}
 PARTITIONLESS = {"StandingTable"}
 """Its keys are account ids, without a type before them: one type of item, PII-free."""
+STREAM = "IdentityTableStream"
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+LISTS_OF_KEYS = {
+    f"Outputs.{kind}Keys" for kind in ("AccessToken", "Approval", "Enrolment", "Index", "Pepper")
+}
+"""ARNs, the current key's first, then those that a roll-over still lists."""
+REFERRED_TO_BY_ARN = {"CertifyEnrolmentFunctionAliaslive", "NoticesTopic"}
+"""CloudFormation's reference to an alias or a topic is its ARN."""
 
 
 def table() -> str:
@@ -182,11 +531,15 @@ def table() -> str:
     lines: list[str] = []
     for name in sorted(roles()):
         lines.append(name)
-        lines += [f"    {right}" for right in policies.of(name) if right.action not in LOGGING]
-    text = "\n".join(lines) + "\n"
+        lines += [_line(right) for right in policies.of(name) if right.action not in LOGGING]
+    return "\n".join(lines) + "\n"
+
+
+def _line(right: Right) -> str:
+    text = str(right)
     for abbreviation, limit in SHORT.items():
         text = text.replace(limit, abbreviation)
-    return text
+    return textwrap.fill(text, 99, initial_indent="    ", subsequent_indent="        ")
 
 
 def holders(on: str, *actions: str) -> set[str]:
@@ -197,6 +550,17 @@ def holders(on: str, *actions: str) -> set[str]:
 def writes(right: Right) -> bool:
     """Return whether a right changes what a table holds."""
     return right.action.startswith("dynamodb:") and right.action not in READS
+
+
+def writers(prefix: str, *actions: str) -> set[str]:
+    """Return the roles that may write items of one type, by one of the actions if any is named."""
+    return {
+        right.role
+        for right in rights()
+        if writes(right)
+        and f"{prefix}*" in right.limits.split()
+        and (not actions or right.action in actions)
+    }
 
 
 def test_every_right_of_every_role_stands_in_this_table() -> None:
@@ -300,6 +664,10 @@ def test_resources_are_named_by_arn() -> None:
                 match one:
                     case {"Fn::GetAtt": [_, str(attribute)]}:
                         assert attribute.endswith("Arn")
+                    case {"Fn::Split": [",", {"Fn::GetAtt": [_, str(attribute)]}]}:
+                        assert attribute in LISTS_OF_KEYS
+                    case {"Ref": str(named)}:
+                        assert named in REFERRED_TO_BY_ARN
                     case {"Fn::Sub": str(text)}:
                         assert text.startswith("arn:${AWS::Partition}:execute-api:")
                     case _:
@@ -312,7 +680,7 @@ def test_access_to_a_typed_table_is_limited_to_types() -> None:
         (right.role, str(right))
         for right in rights()
         if right.action.startswith("dynamodb:")
-        and right.on not in PARTITIONLESS
+        and right.on not in PARTITIONLESS | {STREAM}
         and not re.fullmatch(r"[A-Z]+#(\w+#)?\*( [A-Z]+#(\w+#)?\*)*", right.limits)
     ]
     assert unlimited == []
@@ -331,11 +699,11 @@ def test_no_role_can_rewrite_history() -> None:
 
 def test_no_role_can_rewrite_events() -> None:
     """An event of the outbox is inserted once: whoever writes them cannot put another in place."""
-    on_events = [right for right in rights() if "EVENT#" in right.limits]
-    assert {right.action for right in on_events} == {"dynamodb:PartiQLInsert"}
+    written = [right for right in rights() if "EVENT#" in right.limits and writes(right)]
+    assert {right.action for right in written} == {"dynamodb:PartiQLInsert"}
 
 
-@pytest.mark.parametrize("kind", ["ACCOUNT#", "CREDENTIAL#", "EVENT#"])
+@pytest.mark.parametrize("kind", ["ACCOUNT#", "CREDENTIAL#", "FACTORS#", "SESSIONS#", "EVENT#"])
 def test_opening_an_account_touches_no_other_account(kind: str) -> None:
     """The role that opens accounts creates what is not there, and replaces nobody's passkey."""
     held = [
@@ -358,19 +726,46 @@ def test_revoking_needs_no_secret() -> None:
 def test_nobody_lists_whom_the_platform_knows() -> None:
     """Standing is selected by its whole key: a scan would name every account."""
     selecting = [right for right in rights() if right.action == "dynamodb:PartiQLSelect"]
-    assert {right.limits for right in selecting} == {"Bool(dynamodb:FullTableScan=false)"}
+    unprefixed = {right.limits for right in selecting if right.on in PARTITIONLESS}
+    assert unprefixed == {"Bool(dynamodb:FullTableScan=false)"}
     assert [right for right in rights() if right.action == "dynamodb:Scan"] == []
+
+
+def on_secret_items() -> list[Right]:
+    """Return the rights on items that hold a wrapped secret."""
+    return [
+        right
+        for right in rights()
+        if right.action.startswith("dynamodb:") and "SECRET#" in right.limits
+    ]
 
 
 def test_a_zone_s_secret_is_made_but_never_replaced() -> None:
     """Whoever may touch a SECRET item reads it or inserts it: PutItem would swap it."""
-    on_secrets = [right for right in rights() if "SECRET#" in right.limits]
-    assert {right.action for right in on_secrets} == {"dynamodb:GetItem", "dynamodb:PartiQLInsert"}
+    assert {right.action for right in on_secret_items()} == {
+        "dynamodb:GetItem",
+        "dynamodb:PartiQLInsert",
+    }
+
+
+@pytest.mark.parametrize("role", sorted(holders("IdentityDataKey", "kms:Decrypt")))
+def test_a_role_unwraps_the_secrets_alone_that_it_may_read(role: str) -> None:
+    """With a dump of the table the gate's role still opens no pepper of refresh tokens."""
+    read = {
+        name for right in on_secret_items() if right.role == role for name in right.limits.split()
+    }
+    opened = {
+        name
+        for right in policies.of(role)
+        if right.on == "IdentityDataKey" and right.action == "kms:Decrypt"
+        for name in re.findall(r"SECRET#\w+#\*", right.limits)
+    }
+    assert opened == read
 
 
 @pytest.mark.parametrize("key", sorted(MAY_SIGN))
 def test_each_signing_key_signs_for_its_own_roles_alone(key: str) -> None:
-    """Tokens are signed by sign-in and refresh, commands by orders, receipts by postings."""
+    """Tokens by sign-ins and refresh, commands by orders, receipts by postings, and so on."""
     assert holders(key, "kms:Sign") == MAY_SIGN[key]
 
 
@@ -400,18 +795,127 @@ def test_the_gate_changes_neither_standing_nor_sessions() -> None:
     written = {str(right) for right in policies.of("identity-gate") if writes(right)}
     assert written == {
         "IdentityTable dynamodb:UpdateItem SIGHTINGS#*",
+        "OnceTable dynamodb:PartiQLInsert SECRET#nonce#*",
         "OnceTable dynamodb:PutItem PROOF#*",
     }
 
 
-def test_standing_is_written_by_one_role() -> None:
-    """Only who opens an account writes standing, once: nobody can raise one from the dead."""
-    written = {
-        (right.role, right.action)
+def test_standing_is_made_by_one_role_and_changed_by_those_that_kill_sessions() -> None:
+    """Neither the gate, nor a sign-in, nor a refresh can lift what stands against an account."""
+    assert holders("StandingTable", "dynamodb:PartiQLInsert") == {"identity-open-account"}
+    changing = {
+        right.role
         for right in rights()
-        if right.on == "StandingTable" and writes(right)
+        if right.on == "StandingTable"
+        and writes(right)
+        and right.action != "dynamodb:PartiQLInsert"
     }
-    assert written == {("identity-open-account", "dynamodb:PartiQLInsert")}
+    assert changing == RAISE_EPOCHS
+    assert holders("StandingTable", "dynamodb:PartiQLUpdate") == RAISE_EPOCHS
+
+
+def test_a_session_is_started_by_a_complete_sign_in_alone() -> None:
+    """Nobody else inserts a session, and no action but the insert of a new one can make one."""
+    assert writers("SESSION#", "dynamodb:PartiQLInsert") == {
+        "identity-second-factor",
+        "identity-sign-in",
+    }
+    makes = {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate", "dynamodb:UpdateItem"}
+    assert {right.action for right in rights() if writes(right) and "SESSION#" in right.limits} <= (
+        makes
+    )
+    assert writers("SESSION#", "dynamodb:UpdateItem") == {"identity-refresh"}
+
+
+def test_the_first_half_of_a_sign_in_opens_nothing() -> None:
+    """Who checks passwords signs nothing, starts no session and reads no TOTP secret."""
+    held = policies.of("identity-password-sign-in")
+    assert [right for right in held if right.action == "kms:Sign"] == []
+    named = {name for right in held for name in right.limits.split()}
+    assert not named & {"SESSION#*", "SESSIONS#*", "TOTP#*", "PERSON#*", "SECRET#refresh#*"}
+    assert {str(right) for right in held if writes(right) and right.on != "OnceTable"} == set()
+
+
+def test_the_pepper_is_put_in_by_one_role_and_asked_about_by_another() -> None:
+    """Who sets passwords cannot try one, and who tries them cannot make the MAC of one."""
+    assert holders("PepperKey", "kms:GenerateMac") == {"identity-put-password"}
+    assert holders("PepperKey", "kms:VerifyMac") == {"identity-password-sign-in"}
+    assert {right.action for right in rights() if right.on == "PepperKey"} == {
+        "kms:GenerateMac",
+        "kms:VerifyMac",
+    }
+
+
+def test_a_password_is_stored_by_one_role_once() -> None:
+    """A verifier is inserted beside the older ones: nobody can change or replace one."""
+    assert writers("PASSWORD#") == {"identity-put-password"}
+    stored = {right.action for right in rights() if "PASSWORD#" in right.limits and writes(right)}
+    assert stored == {"dynamodb:PartiQLInsert"}
+
+
+def test_the_certifier_writes_nothing() -> None:
+    """The role that signs enrolments changes no item of any table: it can enrol nobody."""
+    held = policies.of("identity-certify-enrolment")
+    assert [right for right in held if writes(right)] == []
+
+
+def test_who_writes_a_credential_cannot_certify_it() -> None:
+    """A passkey comes into an account by two roles: one inserts it, another signs for it."""
+    assert writers("CREDENTIAL#", "dynamodb:PartiQLInsert") == WRITE_CREDENTIALS
+    assert holders("EnrolmentKey", "kms:Sign") & writers("CREDENTIAL#") == set()
+
+
+def test_only_who_stores_passkeys_may_ask_the_certifier() -> None:
+    """Three roles invoke it, by its alias; no API and no other service has a permission."""
+    invoking = {right for right in rights() if right.action == "lambda:InvokeFunction"}
+    assert {right.on for right in invoking} == {"CertifyEnrolmentFunctionAliaslive"}
+    assert {right.role for right in invoking} == WRITE_CREDENTIALS
+    permitted = {
+        name
+        for permission in resources("AWS::Lambda::Permission").values()
+        for name in references(permission["Properties"]["FunctionName"])
+    }
+    assert "CertifyEnrolmentFunctionAliaslive" not in permitted
+
+
+def test_factors_are_made_with_the_account_and_changed_by_these_roles() -> None:
+    """No sign-in, refresh, gate or reader can take a way into an account away, or add one."""
+    assert writers("FACTORS#", "dynamodb:PartiQLInsert") == {"identity-open-account"}
+    assert writers("FACTORS#") - {"identity-open-account"} == CHANGE_FACTORS
+    changing = {right.action for right in rights() if "FACTORS#" in right.limits and writes(right)}
+    assert changing == {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"}
+
+
+def test_a_recovery_code_is_made_by_one_role_and_used_by_another() -> None:
+    """Who mints codes cannot use one up, and who recovers cannot make one."""
+    assert writers("CODE#", "dynamodb:PartiQLInsert") == {"identity-mint-recovery-codes"}
+    assert writers("CODE#", "dynamodb:PartiQLUpdate") == {"identity-recover"}
+
+
+def test_an_approval_is_used_up_but_never_taken_back() -> None:
+    """Used approvals, and the deeds of proofs, are inserted: nobody can free one again."""
+    for kind in ("APPROVAL#", "DEED#"):
+        used = {right.action for right in rights() if kind in right.limits and writes(right)}
+        assert used == {"dynamodb:PartiQLInsert"}
+
+
+def test_a_person_s_key_is_made_but_never_replaced() -> None:
+    """What is sealed under it would be lost: whoever may touch one reads it or inserts it."""
+    on_persons = {right.action for right in rights() if "PERSON#" in right.limits}
+    assert on_persons <= {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert"}
+
+
+@pytest.mark.parametrize("key", sorted(MAY_SIGN))
+def test_an_older_key_verifies_and_never_signs(key: str) -> None:
+    """A roll-over's list is good for verification: the right to sign names the one current key."""
+    current, listed = f"Outputs.{key}Arn", f"Outputs.{key}s"
+    for role in resources("AWS::IAM::Role").values():
+        for statement in statements(role["Properties"]):
+            named = str(statement["Resource"])
+            if "kms:Sign" in statement["Action"]:
+                assert not any(one in named for one in LISTS_OF_KEYS)
+            elif "kms:GetPublicKey" in statement["Action"] and listed in LISTS_OF_KEYS:
+                assert current not in named
 
 
 def test_the_registry_is_written_by_one_role_that_no_api_reaches() -> None:
@@ -440,9 +944,12 @@ def test_zones_keep_out_of_each_other_s_tables() -> None:
     across = {
         (right.role, right.on, right.action)
         for right in rights()
-        if right.action.startswith("dynamodb:") and right.role.partition("-")[0] != owners[right.on]
+        if right.action.startswith("dynamodb:")
+        and right.on != STREAM
+        and right.role.partition("-")[0] != owners[right.on]
     }
     assert across == {
+        ("operations-notify", "IdentityTable", "dynamodb:GetItem"),
         ("ledger-post", "StandingTable", "dynamodb:BatchGetItem"),
         ("ledger-post", "StandingTable", "dynamodb:PartiQLSelect"),
         ("operations-register-partner", "RegistryTable", "dynamodb:GetItem"),
@@ -450,14 +957,43 @@ def test_zones_keep_out_of_each_other_s_tables() -> None:
     }
 
 
+def test_the_stream_tells_one_role_which_item_changed_and_no_more() -> None:
+    """The notifier reads keys alone from the stream, then events: no other item of identity's."""
+    assert {right.role for right in rights() if right.on == STREAM} == {"operations-notify"}
+    stream = resources("AWS::DynamoDB::Table", data())["IdentityTable"]["Properties"]
+    assert stream["StreamSpecification"] == {"StreamViewType": "KEYS_ONLY"}
+    held = policies.of("operations-notify")
+    assert [str(right) for right in held if right.on == "IdentityTable"] == [
+        "IdentityTable dynamodb:GetItem EVENT#*"
+    ]
+
+
+def test_one_role_tells_owners_what_happened() -> None:
+    """Nobody else publishes on the topic, by role and by the topic's own policy."""
+    assert holders("NoticesTopic", "sns:Publish") == {"operations-notify"}
+    (policy,) = resources("AWS::SNS::TopicPolicy").values()
+    (statement,) = readable(policy["Properties"]["PolicyDocument"]["Statement"])
+    assert statement == {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sns:Publish",
+        "Resource": "NoticesTopic",
+        "Condition": {
+            "ArnNotEquals": {"aws:PrincipalArn": f"{policies.ROLE_ARN}operations-notify"}
+        },
+    }
+
+
 def test_no_role_can_change_a_function_a_role_or_a_key() -> None:
-    """The services that the roles use are four, and in KMS they use keys and manage none."""
+    """The services that the roles use are six, and in KMS they use keys and manage none."""
     services = {right.action.partition(":")[0] for right in rights()}
-    assert services == {"dynamodb", "execute-api", "kms", "logs"}
+    assert services == {"dynamodb", "execute-api", "kms", "lambda", "logs", "sns"}
     assert {right.action for right in rights() if right.action.startswith("kms:")} == {
         "kms:Decrypt",
         "kms:GenerateDataKey",
         "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:GenerateMac",
         "kms:GetPublicKey",
         "kms:Sign",
+        "kms:VerifyMac",
     }

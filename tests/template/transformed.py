@@ -93,7 +93,8 @@ def readable(value: Any) -> Any:
     """Return a value with its intrinsics replaced by the names that a reader knows.
 
     A table or key of the nested stack becomes its logical id there; a resource of this one its
-    own; a pseudo parameter what AWS makes of it; a parameter its name in braces.
+    own; a pseudo parameter what AWS makes of it; a parameter its name in braces. A list of keys
+    is what it is where no older keys are named.
     """
     match value:
         case list():
@@ -102,6 +103,8 @@ def readable(value: Any) -> Any:
             made = _named(name)
         case {"Fn::GetAtt": [str(resource), str(attribute)]}:
             made = _attribute(resource, attribute)
+        case {"Fn::Split": [_, joined]}:
+            made = [readable(joined)]
         case {"Fn::Sub": [str(text), dict(variables)]}:
             made = _substituted(text, {name: readable(one) for name, one in variables.items()})
         case {"Fn::Sub": str(text)}:
@@ -154,6 +157,11 @@ def _attribute(resource: str, attribute: str) -> str:
 
 
 def _behind(output: Any) -> str:
+    match output:
+        case {"Fn::If": [_, _, otherwise]}:
+            return _behind(otherwise)
+        case {"Fn::GetAtt": [str(table), "StreamArn"]}:
+            return f"{table}Stream"
     (name,) = references(output)
     return name
 

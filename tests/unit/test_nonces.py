@@ -127,6 +127,4 @@ def test_a_nonce_widens_no_proofs_window(age_s: int) -> None:
     """`iat` decides as without one, so a used proof is remembered for long enough."""
     compact = USER.proof("POST", URL, now=NOW - age_s, nonce=nonces.current(NOW))
     with pytest.raises(EvidenceError, match="proof time"):
-        dpop.verify(
-            compact, expected_method="POST", expected_url=URL, access_token=None, now_s=NOW
-        )
+        dpop.verify(compact, expected_method="POST", expected_url=URL, access_token=None, now_s=NOW)

@@ -31,5 +31,6 @@ def handler(request: Request[Any]) -> Response:
             "ticket": pending.ticket,
             "expires_in": tickets.LIFETIME_S,
             "second_factors": list(pending.second_factors),
+            "set_password_again": pending.is_stale,
         },
     )

@@ -26,10 +26,15 @@ NOBODY = "a" * 26
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A sign-in that waits for its second factor."""
+    """A sign-in that waits for its second factor.
+
+    ``is_stale``: the password was hashed with parameters or a pepper that are to be retired; its
+    owner should set it again. No role may both verify and make a verifier, so none does it here.
+    """
 
     ticket: str
     second_factors: tuple[str, ...]
+    is_stale: bool
 
 
 def begin(login: str, password: str, *, proof: Proof, source: Source, now_s: int) -> Pending:
@@ -62,11 +67,13 @@ def begin(login: str, password: str, *, proof: Proof, source: Source, now_s: int
     ticket = _ticket(index, verifier_id, enrolled, standing_item)
     usable = verifiers.from_item(password_item) if ticket and password_item else None
     _check(spelled, usable, account=account, verifier_id=verifier_id)
-    if ticket is None or enrolled is None:
+    if ticket is None or enrolled is None or usable is None:
         raise SignInRefusedError
     text, insert = tickets.issued(ticket, jkt=proof.jkt, now_s=now_s)
     dynamodb.execute(insert)
-    return Pending(text, _second_factors(Factors.from_item(enrolled)))
+    return Pending(
+        text, _second_factors(Factors.from_item(enrolled)), is_stale=verifiers.is_stale(usable)
+    )
 
 
 def _ticket(

@@ -27,6 +27,16 @@ def once() -> str:
     return setting("ONCE_TABLE")
 
 
+def registry() -> str:
+    """Return the name of the ledger zone's registry: of it this zone reads operators, no more."""
+    return setting("REGISTRY_TABLE")
+
+
+def operator_key(operator: str) -> Key:
+    """Return the key of an operator."""
+    return {"pk": f"OPERATOR#{operator}"}
+
+
 def account_key(account: str) -> Key:
     """Return the key of an account."""
     return {"pk": f"ACCOUNT#{account}", "sk": "ACCOUNT"}
@@ -124,6 +134,11 @@ def deed_key(proof: Proof) -> Key:
 def proof_key(proof: Proof) -> Key:
     """Return the key under which a proof is used once."""
     return {"pk": f"PROOF#{proof.single_use_id}"}
+
+
+def command_key(issuer: str, jti: str) -> Key:
+    """Return the key under which an operator's command is used once."""
+    return {"pk": f"COMMAND#{hashlib.sha256(f'{issuer}\n{jti}'.encode()).hexdigest()}"}
 
 
 def bucket_key(policy: str, subject: str) -> Key:

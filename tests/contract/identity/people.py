@@ -1,6 +1,7 @@
 """People with their authenticators, proof keys and tokens, at the domain's door."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +21,11 @@ from portcullis.identity import (
     approving,
     assurance,
     changes,
+    credentials,
     gate,
     nonces,
     passkey_adding,
+    passkey_list,
     password_setting,
     password_sign_in,
     recovery,
@@ -32,16 +35,20 @@ from portcullis.identity import (
     sessions,
     sign_in,
     tables,
+    tickets,
     tokens,
     totp,
     totp_enrolment,
 )
 from portcullis.identity.changes import Principal
+from portcullis.identity.factors import Factors
 from portcullis.identity.families import Handle, RefreshToken
 from portcullis.identity.passkey_adding import Addition
 from portcullis.identity.passkeys import Assertion, Registration
+from portcullis.identity.session_list import SessionList
 from portcullis.identity.sessions import Session
 from portcullis.identity.standing import Standing
+from portcullis.identity.tickets import Ticket
 from portcullis.identity.tokens import Tokens
 from portcullis.settings import setting, settings_list
 from portcullis.source import Source
@@ -210,23 +217,47 @@ class Person:
         )
         return Assertion.model_validate(answer)
 
-    def sign_in(self) -> Family:
-        """Start a session through the product, bound to a new key."""
-        key = ProofKey()
-        answer = self.assertion(key)
-        started = sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), source=SOURCE, now_s=now())
-        return family_of(started, key)
+    @property
+    def passkey(self) -> str:
+        """What the API calls the newest passkey."""
+        return credentials.id_of(self.authenticator.credentials[-1].id)
 
-    def approve(self, family: Family, act: Act) -> str:
-        """Approve an act with the passkey, in a session of this person."""
+    @property
+    def factors(self) -> Factors:
+        """The account's factors as they are stored."""
+        item = dynamodb.get(tables.identity(), tables.factors_key(self.account))
+        assert item is not None
+        return Factors.from_item(item)
+
+    @property
+    def standing(self) -> Standing:
+        """The account's standing as it is stored."""
+        item = dynamodb.get(tables.standing(), tables.standing_key(self.account))
+        assert item is not None
+        return Standing.from_item(item)
+
+    def sign_in(self, *, at_s: int | None = None) -> Family:
+        """Start a session through the product, bound to a new key."""
+        key, now_s = ProofKey(), now() if at_s is None else at_s
+        answer = self.assertion(key, at_s=now_s)
+        proof = proof_of(key, SIGN_IN, at_s=now_s)
+        return family_of(sign_in.sign_in(answer, proof=proof, source=SOURCE, now_s=now_s), key)
+
+    def answer(self, family: Family, act: Act, *, at_s: int | None = None) -> Assertion:
+        """Ask in a session for the approval of an act, and answer with the passkey."""
         options = approving.options(
-            act, principal=family.principal("POST", "/approvals/options"), now_s=now()
+            act,
+            principal=family.principal("POST", "/approvals/options", at_s=at_s),
+            now_s=now() if at_s is None else at_s,
         )
-        answer = self.authenticator.get(options, setting("PUBLIC_ORIGIN"))
+        return Assertion.model_validate(self.authenticator.get(options, setting("PUBLIC_ORIGIN")))
+
+    def approve(self, family: Family, act: Act, *, at_s: int | None = None) -> str:
+        """Approve an act with the passkey, in a session of this person."""
         approval, _ = approving.approve(
-            Assertion.model_validate(answer),
-            principal=family.principal("POST", "/approvals"),
-            now_s=now(),
+            self.answer(family, act, at_s=at_s),
+            principal=family.principal("POST", "/approvals", at_s=at_s),
+            now_s=now() if at_s is None else at_s,
         )
         return approval
 
@@ -277,6 +308,37 @@ class Person:
         )
         return secret
 
+    def remove_passkey(self, family: Family, id_: str, *, at_s: int | None = None) -> None:
+        """Remove a passkey of the account, approved by this person's own."""
+        act = Act(kind="remove-passkey", fields=[id_])
+        approval = self.approve(family, act, at_s=at_s)
+        principal = family.principal(
+            "DELETE", "/passkeys/{id}", act=act, approval=approval, at_s=at_s
+        )
+        passkey_list.remove(id_, principal=principal, now_s=now() if at_s is None else at_s)
+
+    def remove_totp(self, family: Family, *, at_s: int | None = None) -> None:
+        """Remove TOTP, approved by this person's passkey."""
+        act = Act(kind="remove-totp", fields=[])
+        approval = self.approve(family, act, at_s=at_s)
+        principal = family.principal("DELETE", "/totp", act=act, approval=approval, at_s=at_s)
+        totp_enrolment.remove(principal, now_s=now() if at_s is None else at_s)
+
+    def pending(self, key: ProofKey, *, at_s: int | None = None) -> str:
+        """Return the ticket that the right password gets under *key*, without Argon2's cost."""
+        held = self.factors
+        assert held.password is not None
+        ticket = Ticket(
+            account=self.account,
+            epoch=self.standing.epoch,
+            verifier=held.password.verifier,
+            totp=held.totp.enrolment if held.totp else "",
+        )
+        now_s = now() if at_s is None else at_s
+        text, insert = tickets.issued(ticket, jkt=key.jkt, now_s=now_s)
+        dynamodb.execute(insert)
+        return text
+
     def mint_codes(self, family: Family) -> list[str]:
         """Mint recovery codes, approved by the passkey."""
         act = Act(kind="mint-recovery-codes", fields=[])
@@ -291,15 +353,13 @@ class Person:
         It is written as a sign-in and its rotations would have left it, without their cost.
         """
         now_s, keys = now(), tokens.family_keys()
-        standing = dynamodb.get(tables.standing(), tables.standing_key(self.account))
-        assert standing is not None
         handle = Handle.new(self.handle)
         token = keys.mint(handle, generation)
         session = Session(
             sid=handle.sid,
             account=self.account,
             status=sessions.LIVE,
-            epoch=Standing.from_item(standing).epoch,
+            epoch=self.standing.epoch,
             jkt=self.key.jkt,
             acr=assurance.PHR,
             amr=sign_in.PASSKEY_METHODS,
@@ -316,6 +376,14 @@ class Person:
         )
         dynamodb.put(Put(tables.identity(), session.to_item()))
         return Family(self.account, handle.sid, self.key, keys.text(token), "")
+
+
+def listed(families: Sequence[Family]) -> None:
+    """List the sessions that ``session_at`` stored, after those that the account's list has."""
+    item = dynamodb.get(tables.identity(), tables.sessions_key(families[0].account))
+    assert item is not None
+    before = SessionList.from_item(item)
+    dynamodb.execute(before.with_only((*before.sids, *(one.sid for one in families))))
 
 
 def begin(

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import Key, Update, Value
 from portcullis.identity import tables as names
 from portcullis.identity.standing import ACTIVE
 from tests.support.tables import Tables
@@ -63,6 +64,19 @@ def ends(account: str, sid: str) -> list[str]:
         for event in events(account)
         if event["kind"] == "session-ended" and event["sid"] == sid
     ]
+
+
+def forge(key: Key, **values: Value) -> None:
+    """Change an item of the identity table around the product, as who can write it would."""
+    dynamodb.update(
+        Update(
+            names.identity(),
+            key,
+            change="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            condition="attribute_exists(#pk)",
+            values={f":{name}": value for name, value in values.items()},
+        )
+    )
 
 
 def kill(tables: Tables, account: str, *, status: str = ACTIVE) -> None:

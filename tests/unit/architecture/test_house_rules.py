@@ -50,6 +50,7 @@ PURE = {
     "portcullis.amounts",
     "portcullis.errors",
     "portcullis.evidence.access_token",
+    "portcullis.evidence.approvals",
     "portcullis.evidence.assertions",
     "portcullis.evidence.caller",
     "portcullis.evidence.claims",
@@ -57,12 +58,13 @@ PURE = {
     "portcullis.evidence.commands",
     "portcullis.evidence.dpop",
     "portcullis.evidence.encoding",
+    "portcullis.evidence.enrolments",
     "portcullis.evidence.errors",
     "portcullis.evidence.jws",
     "portcullis.evidence.keys",
     "portcullis.evidence.levels",
-    "portcullis.evidence.operators",
     "portcullis.evidence.meaning",
+    "portcullis.evidence.operators",
     "portcullis.evidence.orders",
     "portcullis.evidence.partners",
     "portcullis.evidence.passkey_keys",
@@ -148,7 +150,13 @@ def test_a_handler_says_what_it_answers(handler: Path) -> None:
     body = tree(handler).body[0]
     text = (getattr(getattr(body, "value", None), "value", "") or "").splitlines()[0]
     routed = re.match(r"(GET|POST|PUT|PATCH|DELETE) /\S+( \(internal\))?: .+\.$", text)
-    assert routed or handler.parent.name in {"gate", "register_partner"}
+    assert routed or handler.parent.name in {
+        "certify_enrolment",
+        "gate",
+        "notify",
+        "register_operator",
+        "register_partner",
+    }
 
 
 def test_one_module_makes_aws_clients() -> None:

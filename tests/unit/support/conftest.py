@@ -31,11 +31,13 @@ class Door:
         origin: Where it listens.
         calls: What came, in order.
         answers: What to answer, in order: status and body; 200 and `{}` when there is no more.
+        nonces: The DPoP-Nonce of each answer, in order; none when there is no more.
     """
 
     origin: str
     calls: list[Call] = field(default_factory=list)
     answers: list[tuple[int, bytes]] = field(default_factory=list)
+    nonces: list[str] = field(default_factory=list)
 
     def will_answer(self, status: int, **members: object) -> None:
         """Add a JSON answer to the end."""
@@ -55,6 +57,8 @@ def door() -> Iterator[Door]:
             self.send_response(status)
             self.send_header("Set-Cookie", "first")
             self.send_header("Set-Cookie", "second")
+            if opened.nonces:
+                self.send_header("DPoP-Nonce", opened.nonces.pop(0))
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

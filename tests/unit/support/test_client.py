@@ -162,6 +162,52 @@ def test_credentials_can_be_left_out(door: Door, name: str) -> None:
     assert door.calls[0].header(name) is None
 
 
+def test_the_last_nonce_is_in_the_next_proof(door: Door) -> None:
+    """RFC 9449 section 8.2: whatever answer brought it; an answer without one changes nothing."""
+    client = signed_in(door)
+    door.will_answer(200)
+    door.will_answer(409)
+    door.nonces.extend(["n1", "n2"])
+    for _ in range(4):
+        client.wallets()
+    assert [proof_claims(call).get("nonce") for call in door.calls] == [None, "n1", "n2", "n2"]
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_nonce_challenge_is_taken_up_once(door: Door, status: int) -> None:
+    """The same order under the same key, with a new proof that has the nonce; then no more."""
+    challenge = {"type": "urn:portcullis:problem:use-dpop-nonce"}
+    for nonce in ("n1", "n2"):
+        door.will_answer(status, **challenge)
+        door.nonces.append(nonce)
+    reply = signed_in(door).transfer("bob", "1.00", "EUR", "key-1")
+    first, second = (proof_claims(call) for call in door.calls)
+    assert reply.status == status
+    assert (first.get("nonce"), second["nonce"]) == (None, "n1")
+    assert first["jti"] != second["jti"]
+    assert first["idk"] == second["idk"] == "key-1"
+    assert door.calls[0].body == door.calls[1].body
+
+
+@pytest.mark.parametrize("nonce", [None, "old"])
+def test_an_attackers_nonce_is_sent_as_it_is(door: Door, nonce: str | None) -> None:
+    """An explicit nonce, or none, is not mended by a second try."""
+    client = signed_in(door)
+    client.nonce = "good"
+    door.will_answer(401, type="urn:portcullis:problem:use-dpop-nonce")
+    client.wallets(nonce=nonce)
+    (call,) = door.calls
+    assert proof_claims(call).get("nonce") == nonce
+
+
+def test_a_whole_proof_is_sent_once(door: Door) -> None:
+    """A captured proof is not exchanged for a fresh one."""
+    client = signed_in(door)
+    door.will_answer(401, type="urn:portcullis:problem:use-dpop-nonce")
+    client.wallets(proof=client.proof("GET", "/wallets"))
+    assert len(door.calls) == 1
+
+
 def test_only_what_is_overridden_is_wrong(door: Door) -> None:
     """Another body is signed as it is sent; a claim that contradicts it must be asked for."""
     client = signed_in(door)

@@ -1,0 +1,95 @@
+"""Operators: what one of them signs counts for nothing, the same order by two of them does.
+
+They come through one role of IAM, which shows that somebody may call at all; who they are is shown
+by their keys, which the registry knows and no function can change.
+"""
+
+from collections.abc import Sequence
+
+from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import Item, Statement
+from portcullis.errors import ForbiddenError
+from portcullis.evidence import commands
+from portcullis.evidence.commands import Command
+from portcullis.evidence.errors import EvidenceError, InvalidCommandError
+from portcullis.evidence.jws import Jws
+from portcullis.evidence.keys import PublicKey
+from portcullis.evidence.operators import ISSUER_PREFIX, Operator
+from portcullis.evidence.orders import OrderKind
+from portcullis.identity import tables
+from portcullis.settings import setting
+
+
+class TwoOperatorsRequiredError(ForbiddenError):
+    """The two commands are one person's, or they order two things."""
+
+    code = "two-operators-required"
+    title = "Two different operators must sign the same order, each with a key of their own."
+
+
+class CommandReplayedError(ForbiddenError):
+    """A command has served before."""
+
+    code = "command-replayed"
+    title = "One of the commands was used before. Both operators must sign anew."
+
+
+def ordered(
+    compacts: Sequence[str],
+    *,
+    expected_kind: OrderKind,
+    expected_path: str,
+    caller_role: str | None,
+    now_s: int,
+) -> list[Command]:
+    """Return the commands by which two operators order the same thing, now and here.
+
+    Raises:
+        InvalidCommandError: one is not an operator's command of this kind for this route and
+            moment, or they came from another role.
+        TwoOperatorsRequiredError: one operator, one key or two orders are behind them.
+        InfrastructureError: the registry did not answer.
+    """
+    if caller_role != setting("OPERATOR_ROLE"):
+        raise InvalidCommandError
+    try:
+        parsed = [commands.parse(one) for one in compacts]
+        names = [commands.issuer(one).removeprefix(ISSUER_PREFIX) for one in parsed]
+        known = dynamodb.batch_get(
+            *((tables.registry(), tables.operator_key(name)) for name in names)
+        )
+        given = [
+            _verified(one, item, expected_path=expected_path, now_s=now_s)
+            for one, item in zip(parsed, known, strict=True)
+        ]
+    except EvidenceError as error:
+        raise InvalidCommandError from error
+    if any(command.kind != expected_kind for command in given):
+        raise InvalidCommandError
+    people = {command.iss for command in given}
+    keys = {one.header["kid"] for one in parsed}  # each is its key's: it was compared
+    told = {command.body for command in given}
+    if len(people) < len(given) or len(keys) < len(given) or len(told) > 1:
+        raise TwoOperatorsRequiredError
+    return given
+
+
+def used(command: Command, *, attempt: str) -> Statement:
+    """Return the write that uses a command up."""
+    key = tables.command_key(command.iss, command.jti)
+    ttl = command.exp + commands.LIFETIME_S
+    return dynamodb.insert(tables.once(), {**key, "attempt": attempt, "ttl": ttl})
+
+
+def _verified(parsed: Jws, item: Item | None, *, expected_path: str, now_s: int) -> Command:
+    if item is None:
+        raise EvidenceError("command of nobody who is registered")
+    operator = Operator(operator=item["operator"], jwk=dict(item["jwk"]))
+    return commands.verify(
+        parsed,
+        key=PublicKey.from_jwk(operator.jwk),
+        expected_issuer=operator.issuer,
+        expected_audience=setting("INTERNAL_ORIGIN"),
+        expected_path=expected_path,
+        now_s=now_s,
+    )
