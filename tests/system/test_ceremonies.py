@@ -113,6 +113,7 @@ def test_a_challenge_answers_to_the_key_that_asked(stack: Stack) -> None:
 def test_a_refresh_proof_is_used_once(stack: Stack) -> None:
     """A captured refresh, sent again byte for byte, is refused; the family lives."""
     person = signed_in(stack)
+    assert person.wallets().status == 200  # the answer brings the nonce that a proof needs
     proof = person.proof("POST", "/oauth/token", token=None)
     spent = person.refresh_token
     assert person.refresh(proof=proof).status == 200

@@ -67,6 +67,36 @@ def test_the_challenge_names_the_fault(stack: Stack) -> None:
     assert reply.header("cache-control") == "no-store"
 
 
+def test_an_order_without_a_nonce_is_challenged(stack: Stack) -> None:
+    """RFC 9449 section 9: 401 `use_dpop_nonce` with a nonce, and the order then passes with it."""
+    person = signed_in(stack)
+    reply = person.open_wallet("EUR", "order-1", nonce=None)
+    assert (reply.status, reply.problem) == (401, "use-dpop-nonce")
+    assert reply.header("www-authenticate") == 'DPoP error="use_dpop_nonce", algs="ES256"'
+    assert reply.header("cache-control") == "no-store"
+    nonce = reply.header("dpop-nonce")
+    assert nonce
+    assert person.open_wallet("EUR", "order-1", nonce=nonce).status == 201
+
+
+def test_every_answer_behind_the_gate_brings_a_nonce(stack: Stack) -> None:
+    """Allowed, refused by the function, and denied: the next proof has what it needs."""
+    person = signed_in(stack)
+    allowed = person.wallets()
+    refused = person.statement("EUR")
+    denied = person.call("GET", "/wallets", claims={"htm": "POST"})
+    assert [reply.status for reply in (allowed, refused, denied)] == [200, 404, 401]
+    for reply in (allowed, refused, denied):
+        (nonce,) = [value for name, value in reply.headers if name.lower() == "dpop-nonce"]
+        assert nonce.isascii()
+
+
+def test_what_no_function_answers_brings_none(stack: Stack) -> None:
+    """Where the gate was not asked there is no nonce, and no header with nothing in it."""
+    for path in ("/wallets", "/nothing"):
+        assert http.send(stack.public_origin, "GET", path).header("dpop-nonce") is None
+
+
 @pytest.mark.parametrize("name", ["DPoP", "dpop", "Authorization"])
 def test_a_repeated_credential_is_refused(stack: Stack, name: str) -> None:
     """RFC 9449 section 4.3, check 1: two proofs, or two tokens, are one too many."""

@@ -47,12 +47,16 @@ where servers' clocks are seconds apart can one lose more, and is then not heard
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One attempt at a second factor that may be verified now."""
+    """One attempt at a second factor that may be verified now.
+
+    ``failures``: how many there will be in a row in its lane if this is another.
+    """
 
     account: str
     jkt: str
     lane: str
     is_device_stored: bool
+    failures: int
 
 
 def pause_s(failures: int) -> int:
@@ -88,10 +92,11 @@ def charge(account: str, *, jkt: str, found: Sequence[Item | None], now_s: int) 
     device, own, shared = found
     is_known = device is not None and now_s < device["ttl"]
     lane, met = (jkt, own) if is_known else (SHARED_LANE, shared)
-    charged = Charge(account, jkt, lane, is_device_stored=device is not None)
     attempt = entropy.new_id()
     for _ in range(ROUNDS_MAX):
         _demand_due(met, now_s=now_s)
+        failures = 1 if met is None or now_s >= met["ttl"] else met["failures"] + 1
+        charged = Charge(account, jkt, lane, is_device_stored=device is not None, failures=failures)
         try:
             dynamodb.update(_counted(charged, met, attempt=attempt, now_s=now_s))
         except ConditionFailedError as failure:
@@ -138,8 +143,7 @@ def _demand_due(met: Item | None, *, now_s: int) -> None:
 
 
 def _counted(charged: Charge, met: Item | None, *, attempt: str, now_s: int) -> Update:
-    failures = 1 if met is None or now_s >= met["ttl"] else met["failures"] + 1
-    pause = pause_s(failures)
+    pause = pause_s(charged.failures)
     return Update(
         tables.once(),
         tables.backoff_key(charged.account, charged.lane),
@@ -152,7 +156,7 @@ def _counted(charged: Charge, met: Item | None, *, attempt: str, now_s: int) -> 
             else "#failures = :seen AND #not_before <= :now"
         ),
         values={
-            ":failures": failures,
+            ":failures": charged.failures,
             # Free attempts are free of clocks too: a server that is behind refuses none of them.
             ":not_before": now_s + pause if pause else 0,
             ":attempt": attempt,

@@ -6,15 +6,19 @@ reports a sign-in needs no write on anybody's standing (docs/decisions/0005). Ev
 never put: the roles that write them cannot rewrite them.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import Item, Statement, Value
+from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Item, Statement, Value
 from portcullis.identity import tables
 
 KEPT_S = 35 * 86_400
 FIRST = 1
+ROUNDS_MAX = 6
+PAUSE_S = 0.02
 
 
 def opened(account: str, *, kind: str, at_s: int) -> tuple[Statement, Statement]:
@@ -55,6 +59,23 @@ def numbered(account: str, *events: Event, after: int, at_s: int) -> list[Statem
             for number, event in enumerate(events, start=after + 1)
         ),
     ]
+
+
+def append(account: str, event: Event, *, at_s: int) -> None:
+    """Write an event that nothing else changes with.
+
+    Raises:
+        InfrastructureError: it is not known whether it was written, or others kept writing theirs.
+    """
+    for round_ in range(ROUNDS_MAX):
+        head = dynamodb.get(tables.identity(), tables.outbox_key(account))
+        try:
+            dynamodb.execute(*numbered(account, event, after=last(head), at_s=at_s))
+        except ConditionFailedError:
+            time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
+        else:
+            return
+    raise ContentionError("event")
 
 
 def _event(

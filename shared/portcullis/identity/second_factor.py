@@ -16,6 +16,7 @@ from portcullis.identity import (
     assurance,
     backoff,
     challenges,
+    outbox,
     passkeys,
     sign_in,
     starting,
@@ -24,6 +25,7 @@ from portcullis.identity import (
     tickets,
     totp_enrolment,
 )
+from portcullis.identity.outbox import Event
 from portcullis.identity.passkeys import Assertion
 from portcullis.identity.starting import Grounds, SignInRefusedError, State
 from portcullis.identity.tickets import Ticket, TicketRefusedError
@@ -32,6 +34,8 @@ from portcullis.identity.totp import Code
 from portcullis.schema import Strict
 from portcullis.source import Source
 
+FAILURES_TOLD = frozenset({5, 20, 100})
+"""So many wrong codes in a row tell the owner that somebody has the password (ASVS 6.3.5)."""
 TOTP_METHODS = ("pwd", "otp", "mfa")
 """``amr`` (RFC 8176)."""
 
@@ -103,6 +107,9 @@ def by_code(ticket: str, code: str, *, proof: Proof, source: Source, now_s: int)
             pending.account, pending.totp, code, totp_item, person_item, now_s=now_s
         )
         if step is None:
+            if charged.failures in FAILURES_TOLD:
+                failing = Event("second-factor-failing", {"failures": charged.failures})
+                outbox.append(pending.account, failing, at_s=now_s)
             raise SecondFactorRefusedError
         established = now_s >= max(enrolled.established_at, password.established_at)
         grounds = Grounds(

@@ -18,6 +18,7 @@ KINDS = frozenset(
         "recovery-cancelled",
         "recovery-codes-minted",
         "recovery-started",
+        "second-factor-failing",
         "session-started",
         "sessions-ended",
         "totp-added",

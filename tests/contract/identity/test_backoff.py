@@ -195,7 +195,7 @@ def test_a_transaction_that_fails_takes_nothing_back(product: Product) -> None:
 
 def test_success_without_a_charge_is_no_success() -> None:
     """There is nothing to clear where nothing was charged."""
-    nobody = Charge(OTHER, STRANGER, backoff.SHARED_LANE, is_device_stored=False)
+    nobody = Charge(OTHER, STRANGER, backoff.SHARED_LANE, is_device_stored=False, failures=1)
     with pytest.raises(ConditionFailedError):
         dynamodb.execute(backoff.cleared(nobody))
 

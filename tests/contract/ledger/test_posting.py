@@ -272,9 +272,7 @@ def test_every_full_sign_in_moves_money(bank: Bank, acr: str) -> None:
     """A passkey does, and so do password and TOTP together."""
     giver, taker = bank.holder("5.00"), bank.holder()
     token = bank.token(giver, claims={"acr": acr})
-    command = bank.command(
-        "transfer", giver, orders.transfer(taker.account, "5.00"), token=token
-    )
+    command = bank.command("transfer", giver, orders.transfer(taker.account, "5.00"), token=token)
     bank.obey(command, role=ROLES["transfer"])
     assert bank.balance(taker) == 500
 
