@@ -9,6 +9,7 @@ proof lives a minute, a command half of that. They hold tokens, so they go besid
 """
 
 import argparse
+import base64
 import json
 import sys
 from collections.abc import Mapping
@@ -20,15 +21,17 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import BaseModel
 
+from portcullis import entropy
 from portcullis.amounts import Amount
 from portcullis.evidence import access_token, commands
-from portcullis.evidence.commands import Command, Envelope
-from portcullis.evidence.orders import Deposit, OpenWallet, OrderKind, Transfer
+from portcullis.evidence import operators as operator_commands
+from portcullis.evidence.commands import Command, Envelope, Pair
+from portcullis.evidence.orders import Deposit, OpenWallet, OrderKind, ReleaseAccount, Transfer
 from portcullis.evidence.partners import ISSUER_PREFIX
-from portcullis.identity import passkeys
+from portcullis.identity import certifier, credentials, passkeys, recovery_codes, tables, tickets
 from portcullis.identity.oauth import RevocationRequest, TokenRequest
 from portcullis.money.commands import ISSUER as MONEY
-from portcullis.operations.registry import Registration
+from portcullis.operations.registry import OperatorRegistration, Registration
 from tests.support import http, jws
 from tests.support.client import FORM, JSON
 from tests.support.demo import NOT_RUNNING
@@ -43,7 +46,7 @@ from tests.support.sample_evidence import (
     fixed,
     live,
 )
-from tests.support.stack import ACCOUNT, LOCAL, Stack, StackNotRunningError
+from tests.support.stack import ACCOUNT, LOCAL, REGION, Stack, StackNotRunningError
 
 EVENTS = Path(__file__).parents[2] / "events"
 """Where the committed ones are."""
@@ -52,6 +55,10 @@ ANOTHER_CURRENCY: Final = "CHF"
 TRANSFER = "12.34"
 PARTNER = "sandbox"
 FLOOR = "1000000.00"
+LOGIN = "alice@example.org"
+PASSWORD = "seven lanterns over the ferry"
+CODE = "492039"
+"""Nobody's: a function that is sent it does all its work, and refuses."""
 
 FORM_BODY = (("Content-Type", FORM),)
 JSON_BODY = (("Content-Type", JSON),)
@@ -61,9 +68,18 @@ USER_AGENT = "portcullis-sample/1"
 def events(origin: Origin, held: Evidence) -> dict[str, Event]:
     """Return the event of every function, by `<zone>/<endpoint>`."""
     return {
-        **_identity(origin, held),
+        **_sign_in(origin, held),
+        **_factors(origin, held),
+        **_recovery(origin, held),
         **_money(origin, held),
         **_ledger(origin, held),
+        **_operations(origin, held),
+    }
+
+
+def _operations(origin: Origin, held: Evidence) -> dict[str, Event]:
+    first, *_ = held.operators
+    return {
         "operations/register_partner": _members(
             Registration(
                 partner=PARTNER,
@@ -72,13 +88,39 @@ def events(origin: Origin, held: Evidence) -> dict[str, Event]:
                 floor={CURRENCY: FLOOR},
             )
         ),
+        "operations/register_operator": _members(
+            OperatorRegistration(operator=first.name, key=dict(first.key))
+        ),
+        "operations/notify": {"Records": [_stream_record(origin, held)]},
     }
 
 
-def _identity(origin: Origin, held: Evidence) -> dict[str, Event]:
-    def ceremony(path: str, key: ProofKey, body: str) -> Event:
-        headers = (*JSON_BODY, ("DPoP", held.prove(key, "POST", path)))
-        return _event(origin, Sent(path=path, headers=headers, body=body))
+def _stream_record(origin: Origin, held: Evidence) -> Event:
+    """Return the record of an event's insertion (developer guide, "DynamoDB event source")."""
+    keys = {name: {"S": value} for name, value in tables.event_key(held.account, 1).items()}
+    return {
+        "eventID": "c4ca4238a0b923820dcc509a6f75849b",
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": REGION,
+        "dynamodb": {
+            "ApproximateCreationDateTime": origin.at,
+            "Keys": keys,
+            "SequenceNumber": "111",
+            "SizeBytes": sum(len(name) + len(value["S"]) for name, value in keys.items()),
+            "StreamViewType": "KEYS_ONLY",
+        },
+        "eventSourceARN": (
+            f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{origin.stack}-identity"
+            "/stream/2026-01-01T00:00:00.000"
+        ),
+    }
+
+
+def _sign_in(origin: Origin, held: Evidence) -> dict[str, Event]:
+    def ceremony(path: str, key: ProofKey, **members: object) -> Event:
+        return _ceremony(origin, held, path, key, members)
 
     refresh = TokenRequest(
         grant_type="refresh_token",
@@ -95,13 +137,34 @@ def _identity(origin: Origin, held: Evidence) -> dict[str, Event]:
         headers=_transport(origin.public, *_shown(held, "GET", "/wallets")),
     )
     return {
-        "identity/account_options": ceremony("/accounts/options", held.newcomer, "{}"),
+        "identity/account_options": ceremony("/accounts/options", held.newcomer),
         "identity/open_account": ceremony(
-            "/accounts", held.newcomer, _body({"credential": _members(registration)})
+            "/accounts", held.newcomer, credential=_members(registration)
         ),
-        "identity/session_options": ceremony("/sessions/options", held.returning, "{}"),
-        "identity/sign_in": ceremony(
-            "/sessions", held.returning, _body({"credential": _members(assertion)})
+        "identity/certify_enrolment": _members(
+            certifier.Evidence(
+                kind="open",
+                credential=registration,
+                proof=held.prove(held.newcomer, "POST", certifier.ROUTES["open"]),
+            )
+        ),
+        "identity/session_options": ceremony("/sessions/options", held.returning),
+        "identity/sign_in": ceremony("/sessions", held.returning, credential=_members(assertion)),
+        "identity/password_sign_in": ceremony(
+            "/sessions/password", held.returning, login=LOGIN, password=PASSWORD
+        ),
+        "identity/second_factor": ceremony(
+            "/sessions/second-factor",
+            held.returning,
+            ticket=tickets.PREFIX + jws.b64url(_digest("ticket")),
+            code=CODE,
+        ),
+        "identity/list_sessions": _gated(origin, held, "GET", "/sessions"),
+        "identity/end_session": _gated(
+            origin, held, "DELETE", "/sessions/{id}", id_=str(jws.claims_of(held.token)["sid"])
+        ),
+        "identity/end_sessions": _gated(
+            origin, held, "DELETE", "/sessions", query=(("except", "current"),)
         ),
         "identity/refresh": _event(
             origin,
@@ -120,6 +183,115 @@ def _identity(origin: Origin, held: Evidence) -> dict[str, Event]:
         ),
         "identity/gate": _completed(gated.to_authorizer(), origin, url=origin.public),
     }
+
+
+def _factors(origin: Origin, held: Evidence) -> dict[str, Event]:
+    def gated(method: str, path: str, id_: str | None = None, **members: object) -> Event:
+        return _gated(origin, held, method, path, id_=id_, body=members)
+
+    def bare(method: str, path: str, id_: str | None = None) -> Event:
+        return _gated(origin, held, method, path, id_=id_)
+
+    registration = passkeys.Registration.model_validate(held.registration)
+    assertion = passkeys.Assertion.model_validate(held.assertion)
+    passkey = credentials.id_of(jws.b64url_decode(assertion.rawId))
+    enrolment = entropy.id_from_bytes(_digest("enrolment")[: entropy.ID_BYTES])
+    return {
+        "identity/passkey_options": gated("POST", "/passkeys/options"),
+        "identity/add_passkey": gated(
+            "POST", "/passkeys", credential=_members(registration), label="Phone"
+        ),
+        "identity/list_passkeys": bare("GET", "/passkeys"),
+        "identity/rename_passkey": gated("PATCH", "/passkeys/{id}", passkey, label="Old phone"),
+        "identity/remove_passkey": bare("DELETE", "/passkeys/{id}", passkey),
+        "identity/enrol_totp": gated("POST", "/totp"),
+        "identity/confirm_totp": gated("POST", "/totp/confirm", enrolment=enrolment, code=CODE),
+        "identity/remove_totp": bare("DELETE", "/totp"),
+        "identity/put_password": gated("PUT", "/password", login=LOGIN, password=PASSWORD),
+        "identity/mint_recovery_codes": gated("POST", "/recovery-codes"),
+        "identity/approval_options": gated("POST", "/approvals/options", kind="set-password"),
+        "identity/approve": gated("POST", "/approvals", credential=_members(assertion)),
+    }
+
+
+def _recovery(origin: Origin, held: Evidence) -> dict[str, Event]:
+    registration = passkeys.Registration.model_validate(held.registration)
+    raw = _digest("recovery code")[: recovery_codes.CODE_BYTES]
+    code = base64.b32encode(raw).decode().rstrip("=")
+    path = f"/accounts/{held.account}/release"
+    order = ReleaseAccount(account=held.account).model_dump_json().encode()
+    signed = [
+        one.sign(
+            _command(
+                origin,
+                operator_commands.ISSUER_PREFIX + one.name,
+                path,
+                "release-account",
+                order,
+            )
+        )
+        for one in held.operators
+    ]
+    return {
+        "identity/recovery_options": _ceremony(
+            origin, held, "/recovery/options", held.newcomer, {"code": code}
+        ),
+        "identity/recover": _ceremony(
+            origin,
+            held,
+            "/recovery",
+            held.newcomer,
+            {"code": code, "credential": _members(registration)},
+        ),
+        "identity/cancel_recovery": _gated(origin, held, "DELETE", "/recovery"),
+        "identity/release_account": _internal(
+            origin,
+            "operator",
+            Sent(
+                path=path,
+                resource="/accounts/{account}/release",
+                path_parameters={"account": held.account},
+                body=Pair(commands=signed).model_dump_json(),
+            ),
+        ),
+    }
+
+
+def _ceremony(
+    origin: Origin, held: Evidence, path: str, key: ProofKey, members: Mapping[str, object]
+) -> Event:
+    """Return the event of a route that wants a proof and no token."""
+    headers = (*JSON_BODY, ("DPoP", held.prove(key, "POST", path)))
+    return _event(origin, Sent(path=path, headers=headers, body=_body(members)))
+
+
+def _gated(
+    origin: Origin,
+    held: Evidence,
+    method: str,
+    resource: str,
+    *,
+    id_: str | None = None,
+    body: Mapping[str, object] | None = None,
+    query: Pairs = (),
+) -> Event:
+    """Return the event of an owner's request that the gate let through."""
+    path = resource.format(id=id_)
+    typed = () if body is None else JSON_BODY
+    sent = Sent(
+        method=method,
+        path=path,
+        resource=resource,
+        path_parameters=None if id_ is None else {"id": id_},
+        headers=(*typed, *_shown(held, method, path)),
+        query=query,
+        body=None if body is None else _body(body),
+    )
+    return _event(origin, sent, account=held.account)
+
+
+def _digest(name: str) -> bytes:
+    return sha256(f"portcullis/sample/{name}".encode()).digest()
 
 
 def _money(origin: Origin, held: Evidence) -> dict[str, Event]:

@@ -6,7 +6,7 @@ time is long past, so all of it is genuine and expired. `live` is had from a run
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -39,6 +39,7 @@ from tests.support.authenticator import HONEST as WELL_BEHAVED
 from tests.support.client import JSON, Client
 from tests.support.dpop import ProofKey
 from tests.support.iam import Role
+from tests.support.operator import Office, Operator
 from tests.support.partner import Partner
 from tests.support.stack import Stack
 from tests.support.story import expect
@@ -65,6 +66,15 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SigningOperator:
+    """An operator by name, with the public key, and what signs a command."""
+
+    name: str
+    key: Mapping[str, str]
+    sign: Callable[[Command], str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What the senders hold.
 
@@ -79,6 +89,7 @@ class Evidence:
         returning: The key of somebody who signs in.
         assertion: Their AuthenticationResponseJSON.
         partner: The partner's public key.
+        operators: Two operators.
         prove: Makes a proof: by whose key, method, path, and `ProofKey.proof`'s further arguments.
         order: Signs a command of the money zone.
         deposit: Signs a command of the partner's.
@@ -94,6 +105,7 @@ class Evidence:
     returning: ProofKey
     assertion: Mapping[str, Any]
     partner: Mapping[str, str]
+    operators: Sequence[SigningOperator]
     prove: Callable[..., str]
     order: Callable[[Command], str]
     deposit: Callable[[Command], str]
@@ -125,6 +137,7 @@ def fixed() -> tuple[Origin, Evidence]:
         returning=ProofKey(fixed_key("returning")),
         assertion=_fixed_assertion(passkey),
         partner=jws.public_jwk(partner),
+        operators=[_fixed_operator(name) for name in ("alice", "bob")],
         prove=_fixed_proof,
         order=lambda command: _fixed_command(command, fixed_key("command")),
         deposit=lambda command: _fixed_command(command, partner),
@@ -139,6 +152,13 @@ def _fixed_bytes(name: str) -> bytes:
 def fixed_key(name: str) -> ec.EllipticCurvePrivateKey:
     """Return a key that anybody can make: nothing may ever trust it."""
     return ec.derive_private_key(int.from_bytes(_fixed_bytes(name)), ec.SECP256R1())
+
+
+def _fixed_operator(name: str) -> SigningOperator:
+    key = fixed_key(f"operator {name}")
+    return SigningOperator(
+        name=name, key=jws.public_jwk(key), sign=lambda command: _fixed_command(command, key)
+    )
 
 
 def _fixed_signature(data: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -246,7 +266,7 @@ def live(stack: Stack) -> tuple[Origin, Evidence]:
     assertion = alice.authenticator.get(
         _options(returning, "/sessions/options"), stack.public_origin
     )
-    command_key = _CommandKey(stack)
+    command_key, office = _CommandKey(stack), Office(stack)
     origin = Origin(
         stack=stack.name,
         public=stack.public_origin,
@@ -264,13 +284,22 @@ def live(stack: Stack) -> tuple[Origin, Evidence]:
         returning=returning.proof_key,
         assertion=assertion,
         partner=jws.public_jwk(partner.key),
+        operators=[_signing(office.registered()) for _ in range(2)],
         prove=lambda key, method, path, **signed: key.proof(
-            method, stack.public_origin + path, **signed
+            method, stack.public_origin + path, nonce=alice.nonce, **signed
         ),
         order=command_key.sign,
         deposit=lambda command: _signed(command, commands.TYP, partner.key),
     )
     return origin, evidence
+
+
+def _signing(operator: Operator) -> SigningOperator:
+    return SigningOperator(
+        name=operator.name,
+        key=jws.public_jwk(operator.key),
+        sign=lambda command: _signed(command, commands.TYP, operator.key),
+    )
 
 
 def _options(person: Client, path: str) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import uuid
 
 from tests.support.client import Client
+from tests.support.owner import Owner
 from tests.support.partner import Partner
 from tests.support.stack import Stack
 
@@ -10,6 +11,14 @@ from tests.support.stack import Stack
 def signed_in(stack: Stack) -> Client:
     """Return somebody with an account and a live session."""
     person = Client(stack.public_origin)
+    assert person.open_account().status == 201
+    assert person.sign_in().status == 200
+    return person
+
+
+def owner(stack: Stack) -> Owner:
+    """Return somebody signed in who looks after the account."""
+    person = Owner(stack.public_origin)
     assert person.open_account().status == 201
     assert person.sign_in().status == 200
     return person

@@ -91,9 +91,9 @@ def test_every_answer_behind_the_gate_brings_a_nonce(stack: Stack) -> None:
         assert nonce.isascii()
 
 
-def test_what_no_function_answers_brings_none(stack: Stack) -> None:
-    """Where the gate was not asked there is no nonce, and no header with nothing in it."""
-    for path in ("/wallets", "/nothing"):
+def test_where_the_gate_is_not_asked_there_is_no_nonce(stack: Stack) -> None:
+    """Neither the gateway's own answers nor public routes have an empty or literal header."""
+    for path in ("/nothing", "/.well-known/jwks.json"):
         assert http.send(stack.public_origin, "GET", path).header("dpop-nonce") is None
 
 
@@ -141,6 +141,7 @@ def test_discovery_tells_what_is_there(stack: Stack) -> None:
     metadata = http.send(stack.public_origin, "GET", "/.well-known/oauth-authorization-server").json
     assert metadata["issuer"] == stack.public_origin
     assert metadata["token_endpoint"] == stack.public_origin + "/oauth/token"
+    assert metadata["acr_values_supported"] == ["phr", "mfa", "provisional"]
     keys = http.send(stack.public_origin, "GET", "/.well-known/jwks.json").json["keys"]
     assert [(key["kty"], key["crv"], key["alg"]) for key in keys] == [("EC", "P-256", "ES256")]
     assert not any("d" in key for key in keys)

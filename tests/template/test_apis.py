@@ -9,7 +9,14 @@ import pytest
 from portcullis.edge import authorizer
 from portcullis.edge.request import DuplicateHeaderError
 from portcullis.errors import RefusedError
-from portcullis.evidence.errors import InvalidProofError, InvalidTokenError, ProofReplayedError
+from portcullis.evidence.errors import (
+    InvalidProofError,
+    InvalidTokenError,
+    ProofReplayedError,
+    StepUpRequiredError,
+    UseNonceError,
+)
+from portcullis.identity.assurance import DEMANDS
 from portcullis.identity.gate import (
     AuthenticationRequiredError,
     SessionEndedError,
@@ -25,8 +32,28 @@ PUBLIC = {
     "POST /accounts": (OPEN, "OpenAccountFunction"),
     "POST /sessions/options": (OPEN, "SessionOptionsFunction"),
     "POST /sessions": (OPEN, "SignInFunction"),
+    "POST /sessions/password": (OPEN, "PasswordSignInFunction"),
+    "POST /sessions/second-factor": (OPEN, "SecondFactorFunction"),
     "POST /oauth/token": (OPEN, "RefreshFunction"),
     "POST /oauth/revoke": (OPEN, "RevokeFunction"),
+    "GET /sessions": (GATED, "ListSessionsFunction"),
+    "DELETE /sessions/{id}": (GATED, "EndSessionFunction"),
+    "DELETE /sessions": (GATED, "EndSessionsFunction"),
+    "POST /passkeys/options": (GATED, "PasskeyOptionsFunction"),
+    "POST /passkeys": (GATED, "AddPasskeyFunction"),
+    "GET /passkeys": (GATED, "ListPasskeysFunction"),
+    "PATCH /passkeys/{id}": (GATED, "RenamePasskeyFunction"),
+    "DELETE /passkeys/{id}": (GATED, "RemovePasskeyFunction"),
+    "POST /totp": (GATED, "EnrolTotpFunction"),
+    "POST /totp/confirm": (GATED, "ConfirmTotpFunction"),
+    "DELETE /totp": (GATED, "RemoveTotpFunction"),
+    "PUT /password": (GATED, "PutPasswordFunction"),
+    "POST /recovery-codes": (GATED, "MintRecoveryCodesFunction"),
+    "POST /recovery/options": (OPEN, "RecoveryOptionsFunction"),
+    "POST /recovery": (OPEN, "RecoverFunction"),
+    "DELETE /recovery": (GATED, "CancelRecoveryFunction"),
+    "POST /approvals/options": (GATED, "ApprovalOptionsFunction"),
+    "POST /approvals": (GATED, "ApproveFunction"),
     "GET /.well-known/jwks.json": (OPEN, "JwksFunction"),
     "GET /.well-known/oauth-authorization-server": (OPEN, "mock"),
     "GET /wallets": (GATED, "ListWalletsFunction"),
@@ -43,6 +70,7 @@ INTERNAL = {
     "POST /deposits": (IAM, "LedgerDepositFunction"),
     "GET /wallets": (IAM, "LedgerWalletsFunction"),
     "GET /wallets/{currency}/entries": (IAM, "LedgerEntriesFunction"),
+    "POST /accounts/{account}/release": (IAM, "ReleaseAccountFunction"),
 }
 
 PROBLEM = "urn:portcullis:problem:"
@@ -99,6 +127,7 @@ GATE_REFUSALS: tuple[type[RefusedError], ...] = (
     ProofReplayedError,
     SessionEndedError,
     SessionTerminatedError,
+    UseNonceError,
 )
 """What the gate may say: its context goes into JSON and into a header as it is."""
 
@@ -215,7 +244,9 @@ def test_only_api_gateway_invokes() -> None:
         assert permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
         assert permission["Properties"]["Action"] == "lambda:InvokeFunction"
     assert resources("AWS::Lambda::Url") == {}
-    assert resources("AWS::Lambda::EventSourceMapping") == {}
+    (stream,) = resources("AWS::Lambda::EventSourceMapping").values()
+    # Lambda reads a stream under the function's own role: that is no permission to invoke.
+    assert next(references(stream["Properties"]["FunctionName"])) == "NotifyFunctionAliaslive"
 
 
 def test_the_gate_is_asked_every_time() -> None:
@@ -333,10 +364,20 @@ def test_every_401_carries_a_challenge() -> None:
     }
 
 
-@pytest.mark.parametrize("refusal", GATE_REFUSALS, ids=lambda one: one.code)
-def test_the_gate_gives_what_the_denial_s_template_asks_for(refusal: type[RefusedError]) -> None:
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        *(one() for one in GATE_REFUSALS),
+        *(
+            StepUpRequiredError(acr_values=demand.acr_values, max_age_s=demand.max_age_s)
+            for demand in sorted(set(DEMANDS.values()), key=repr)
+        ),
+    ],
+    ids=lambda one: one.code,
+)
+def test_the_gate_gives_what_the_denial_s_template_asks_for(refusal: RefusedError) -> None:
     """Each reason fills the template to valid JSON and the challenge to one header line."""
-    context = authorizer._reason(refusal())
+    context = authorizer._reason(refusal)
     assert set(context) == {"type", "title", "challenge"}
     template = answers("PublicApi")["ACCESS_DENIED"]["responseTemplates"]["application/json"]
     filled = re.sub(r"\$context\.authorizer\.(\w+)", lambda one: context[one[1]], template)
@@ -345,13 +386,16 @@ def test_the_gate_gives_what_the_denial_s_template_asks_for(refusal: type[Refuse
         "title": refusal.title,
         "status": 401,
     }
-    assert re.fullmatch(r'DPoP (error="[a-z_]+", )?algs="ES256"', context["challenge"])
+    assert re.fullmatch(
+        r'DPoP (error="[a-z_]+", )?(acr_values="[a-z ]+", )?(max_age="\d+", )?algs="ES256"',
+        context["challenge"],
+    )
 
 
 def test_an_allowed_request_brings_no_words_of_its_own() -> None:
-    """The templates use nothing of the gate's context but type, title and challenge."""
+    """The templates use nothing of the gate's context but type, title, challenge and nonce."""
     asked = set(re.findall(r"context\.authorizer\.(\w+)", json.dumps(answers("PublicApi"))))
-    assert asked == {"type", "title", "challenge"}
+    assert asked == {"type", "title", "challenge", "nonce"}
 
 
 @pytest.mark.parametrize("api", APIS)

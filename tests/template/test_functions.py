@@ -1,11 +1,13 @@
 """How each function is deployed: what it is told, how long it may take, what it can import."""
 
 import ast
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 
 from portcullis.aws import clients, hop
+from portcullis.identity.verifiers import ACCEPTED, Parameters
 from tests.template.settings_reached import settings_of
 from tests.template.transformed import (
     ROOT,
@@ -27,10 +29,30 @@ TOLD_EVERYBODY = {
 }
 
 ACCESS_TOKEN_KEYS = {"ACCESS_TOKEN_KEYS": "AccessTokenKey"}
+ENROLMENT_KEYS = {"ENROLMENT_KEYS": "EnrolmentKey"}
+APPROVAL_KEYS = {"APPROVAL_KEYS": "ApprovalKey"}
+INDEX_KEYS = {"INDEX_KEYS": "IndexKey"}
+PEPPER_KEYS = {"PEPPER_KEYS": "PepperKey"}
 ONCE = {"ONCE_TABLE": "OnceTable"}
 IDENTITY = {"IDENTITY_TABLE": "IdentityTable"}
 STANDING = {"STANDING_TABLE": "StandingTable"}
-REFRESH_SECRET = {**ONCE, "IDENTITY_DATA_KEY": "IdentityDataKey"}
+ACCOUNTS = {**IDENTITY, **STANDING, **ONCE}
+APPROVED = {**ACCESS_TOKEN_KEYS, **APPROVAL_KEYS, **ENROLMENT_KEYS}
+DATA_KEY = {"IDENTITY_DATA_KEY": "IdentityDataKey"}
+REFRESH_SECRET = {**DATA_KEY, "REFRESH_SECRETS": "{RefreshSecrets}"}
+CERTIFIER = {"CERTIFIER_FUNCTION": "CertifyEnrolmentFunctionAliaslive"}
+AAGUIDS = {"PASSKEY_AAGUIDS": "{PasskeyAaguids}"}
+ROOTS = {"PASSKEY_ROOTS": "{PasskeyRoots}"}
+ARGON2 = {
+    "ARGON2_ITERATIONS": "{Argon2Iterations}",
+    "ARGON2_LANES": "{Argon2Lanes}",
+    "ARGON2_MEMORY_KIB": "{Argon2MemoryKib}",
+}
+BREACHES = {
+    "BREACH_LOOKUP_FAILURE": "{BreachLookupFailure}",
+    "BREACH_LOOKUP_URL": "{BreachLookupUrl}",
+}
+OPERATOR_ROLE = {"OPERATOR_ROLE": "portcullis-operator"}
 BALANCES = {"BALANCES_TABLE": "BalancesTable"}
 JOURNAL = {"JOURNAL_TABLE": "JournalTable"}
 LEDGER_ONCE = {"LEDGER_ONCE_TABLE": "LedgerOnceTable"}
@@ -41,20 +63,46 @@ BOOK = {**BALANCES, **JOURNAL, **LEDGER_ONCE}
 ORDERS = {**ACCESS_TOKEN_KEYS, **COMMANDS, **RECEIPTS}
 
 TOLD: dict[str, dict[str, str]] = {
-    "identity-account-options": ONCE,
-    "identity-gate": {**IDENTITY, **STANDING, **ONCE, **ACCESS_TOKEN_KEYS},
+    "identity-account-options": {**ONCE, **AAGUIDS},
+    "identity-add-passkey": {**ACCOUNTS, **APPROVED, **DATA_KEY, **CERTIFIER},
+    "identity-approval-options": {**IDENTITY, **ONCE, **ACCESS_TOKEN_KEYS},
+    "identity-approve": {**ACCOUNTS, **APPROVED},
+    "identity-cancel-recovery": {**ACCOUNTS, **ACCESS_TOKEN_KEYS},
+    "identity-certify-enrolment": {**ACCOUNTS, **APPROVED, **INDEX_KEYS, **AAGUIDS, **ROOTS},
+    "identity-confirm-totp": {**ACCOUNTS, **APPROVED, **DATA_KEY},
+    "identity-end-session": {**ACCOUNTS, **ACCESS_TOKEN_KEYS},
+    "identity-end-sessions": {**ACCOUNTS, **ACCESS_TOKEN_KEYS},
+    "identity-enrol-totp": {**IDENTITY, **ONCE, **ACCESS_TOKEN_KEYS, **DATA_KEY},
+    "identity-gate": {**ACCOUNTS, **ACCESS_TOKEN_KEYS, **DATA_KEY},
     "identity-jwks": ACCESS_TOKEN_KEYS,
-    "identity-open-account": {**IDENTITY, **STANDING, **ONCE},
-    "identity-refresh": {**IDENTITY, **STANDING, **REFRESH_SECRET, **ACCESS_TOKEN_KEYS},
-    "identity-revoke": IDENTITY,
-    "identity-session-options": ONCE,
-    "identity-sign-in": {**IDENTITY, **STANDING, **REFRESH_SECRET, **ACCESS_TOKEN_KEYS},
-    "ledger-deposit": {**BOOK, **REGISTRY, **RECEIPTS},
-    "ledger-entries": {
-        **BOOK,
-        **ACCESS_TOKEN_KEYS,
-        "LEDGER_DATA_KEY": "LedgerDataKey",
+    "identity-list-passkeys": {**IDENTITY, **ACCESS_TOKEN_KEYS, **DATA_KEY},
+    "identity-list-sessions": {**IDENTITY, **STANDING, **ACCESS_TOKEN_KEYS},
+    "identity-mint-recovery-codes": {**ACCOUNTS, **APPROVED, **INDEX_KEYS},
+    "identity-open-account": {**ACCOUNTS, **CERTIFIER},
+    "identity-passkey-options": {**IDENTITY, **ONCE, **ACCESS_TOKEN_KEYS, **AAGUIDS},
+    "identity-password-sign-in": {**ACCOUNTS, **ARGON2, **INDEX_KEYS, **PEPPER_KEYS, **DATA_KEY},
+    "identity-put-password": {
+        **ACCOUNTS,
+        **ARGON2,
+        **BREACHES,
+        **APPROVED,
+        **INDEX_KEYS,
+        **PEPPER_KEYS,
+        **DATA_KEY,
     },
+    "identity-recover": {**ACCOUNTS, **INDEX_KEYS, **CERTIFIER},
+    "identity-recovery-options": {**ACCOUNTS, **INDEX_KEYS, **AAGUIDS},
+    "identity-refresh": {**ACCOUNTS, **REFRESH_SECRET, **ACCESS_TOKEN_KEYS},
+    "identity-release-account": {**IDENTITY, **ONCE, **REGISTRY, **INDEX_KEYS, **OPERATOR_ROLE},
+    "identity-remove-passkey": {**ACCOUNTS, **APPROVED},
+    "identity-remove-totp": {**ACCOUNTS, **APPROVED},
+    "identity-rename-passkey": {**ACCOUNTS, **ACCESS_TOKEN_KEYS, **DATA_KEY},
+    "identity-revoke": IDENTITY,
+    "identity-second-factor": {**ACCOUNTS, **REFRESH_SECRET, **ACCESS_TOKEN_KEYS, **ENROLMENT_KEYS},
+    "identity-session-options": ONCE,
+    "identity-sign-in": {**ACCOUNTS, **REFRESH_SECRET, **ACCESS_TOKEN_KEYS, **ENROLMENT_KEYS},
+    "ledger-deposit": {**BOOK, **REGISTRY, **RECEIPTS},
+    "ledger-entries": {**BOOK, **ACCESS_TOKEN_KEYS, "LEDGER_DATA_KEY": "LedgerDataKey"},
     "ledger-post": {
         **BOOK,
         **STANDING,
@@ -66,20 +114,57 @@ TOLD: dict[str, dict[str, str]] = {
     "money-list-wallets": ACCESS_TOKEN_KEYS,
     "money-open-wallet": ORDERS,
     "money-order-transfer": ORDERS,
+    "operations-notify": {**IDENTITY, "NOTICES_TOPIC": "NoticesTopic"},
+    "operations-register-operator": REGISTRY,
     "operations-register-partner": REGISTRY,
 }
 """What each function is told beyond what every one is."""
 
-NEVER_ASKED_FOR = {"ledger-deposit": {"STANDING_TABLE"}}
-"""What the search finds and no run reaches: a deposit debits no user, so no standing is read."""
+WITHOUT_APPROVAL = (
+    "identity-approval-options",
+    "identity-cancel-recovery",
+    "identity-end-session",
+    "identity-end-sessions",
+    "identity-enrol-totp",
+    "identity-passkey-options",
+    "identity-rename-passkey",
+)
+NEVER_ASKED_FOR = {
+    "ledger-deposit": {"STANDING_TABLE"},
+    **{name: {"APPROVAL_KEYS", "ENROLMENT_KEYS"} for name in WITHOUT_APPROVAL},
+}
+"""What the search finds and no run reaches: a deposit debits no user, so no standing is read; a
+route without an act to approve verifies no approval."""
 
 TIMEOUT_S = {
     "identity-account-options": 10,
+    "identity-add-passkey": 15,
+    "identity-approval-options": 10,
+    "identity-approve": 10,
+    "identity-cancel-recovery": 10,
+    "identity-certify-enrolment": 3,
+    "identity-confirm-totp": 10,
+    "identity-end-session": 10,
+    "identity-end-sessions": 10,
+    "identity-enrol-totp": 10,
     "identity-gate": 5,
     "identity-jwks": 5,
-    "identity-open-account": 10,
+    "identity-list-passkeys": 10,
+    "identity-list-sessions": 10,
+    "identity-mint-recovery-codes": 10,
+    "identity-open-account": 15,
+    "identity-passkey-options": 10,
+    "identity-password-sign-in": 10,
+    "identity-put-password": 10,
+    "identity-recover": 15,
+    "identity-recovery-options": 10,
     "identity-refresh": 10,
+    "identity-release-account": 10,
+    "identity-remove-passkey": 10,
+    "identity-remove-totp": 10,
+    "identity-rename-passkey": 10,
     "identity-revoke": 10,
+    "identity-second-factor": 10,
     "identity-session-options": 10,
     "identity-sign-in": 10,
     "ledger-deposit": 5,
@@ -90,15 +175,31 @@ TIMEOUT_S = {
     "money-list-wallets": 12,
     "money-open-wallet": 12,
     "money-order-transfer": 12,
+    "operations-notify": 60,
+    "operations-register-operator": 10,
     "operations-register-partner": 10,
 }
 
 WITH_PASSKEYS = {
     "identity-account-options",
+    "identity-add-passkey",
+    "identity-approval-options",
+    "identity-approve",
+    "identity-certify-enrolment",
     "identity-open-account",
+    "identity-passkey-options",
+    "identity-recover",
+    "identity-recovery-options",
+    "identity-second-factor",
     "identity-session-options",
     "identity-sign-in",
 }
+
+MEMORY_MB = 512
+WHOLE_CPU_MB = 1769
+"""AWS Lambda developer guide, "Configure function memory": one virtual CPU."""
+ARGON2_PARAMETERS = ("Argon2MemoryKib", "Argon2Iterations", "Argon2Lanes")
+WITH_ARGON2 = {"identity-password-sign-in", "identity-put-password"}
 
 
 def handler_of(name: str) -> Path:
@@ -193,6 +294,48 @@ def test_time_outs_nest() -> None:
     assert TIMEOUT_S["identity-gate"] < GATEWAY_S
 
 
+def test_who_asks_the_certifier_waits_for_two_of_its_answers() -> None:
+    """The certifier gives up before its caller does, and a lost answer is asked for once more."""
+    assert TIMEOUT_S["identity-certify-enrolment"] < clients.INVOCATION_TIMEOUT_S
+    tries_s = clients.ATTEMPTS_MAX * (clients.CONNECT_TIMEOUT_S + clients.INVOCATION_TIMEOUT_S)
+    asking = {name for name, told in TOLD.items() if told.keys() & CERTIFIER.keys()}
+    assert asking == {"identity-add-passkey", "identity-open-account", "identity-recover"}
+    for name in asking:
+        assert tries_s < TIMEOUT_S[name] < GATEWAY_S
+
+
+def test_the_settings_of_argon2_are_costs_that_the_product_accepts() -> None:
+    """What the template asks for by default is accepted, and it can ask for every accepted cost."""
+    declared = {name: parent()["Parameters"][name] for name in ARGON2_PARAMETERS}
+    default = Parameters(*(int(one["Default"]) for one in declared.values()))
+    assert default in ACCEPTED
+    for place, one in enumerate(declared.values()):
+        wanted = {astuple(cost)[place] for cost in ACCEPTED}
+        assert {int(value) for value in one["AllowedValues"]} == wanted
+
+
+def test_only_the_sign_in_with_a_password_is_capped_and_only_if_it_is_asked_for() -> None:
+    """A young account has none to reserve, so a deployment that says nothing has no cap."""
+    capped = {
+        name: function["ReservedConcurrentExecutions"]
+        for name, function in functions().items()
+        if "ReservedConcurrentExecutions" in function
+    }
+    assert capped == {
+        "identity-password-sign-in": {
+            "Fn::If": [
+                "HasPasswordConcurrency",
+                {"Ref": "PasswordConcurrency"},
+                {"Ref": "AWS::NoValue"},
+            ]
+        }
+    }
+    assert parent()["Parameters"]["PasswordConcurrency"]["Default"] == 0
+    assert parent()["Conditions"]["HasPasswordConcurrency"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "PasswordConcurrency"}, 0]}]
+    }
+
+
 def test_one_call_to_aws_ends_before_the_shortest_function_does() -> None:
     """One try of the SDK, connection and answer, fits into every function's time."""
     assert min(TIMEOUT_S.values()) > clients.CONNECT_TIMEOUT_S + clients.READ_TIMEOUT_S
@@ -208,11 +351,11 @@ def test_the_passkey_libraries_are_where_passkeys_are_verified(name: str) -> Non
 
 @pytest.mark.parametrize("name", sorted(functions()))
 def test_every_function_runs_alike(name: str) -> None:
-    """One runtime, one handler name, one architecture, 512 MB."""
+    """One runtime, one handler name, one architecture, 512 MB; a whole processor for Argon2."""
     function = functions()[name]
     assert function["Runtime"] == "python3.13"
     assert function["Handler"] == "handler.handler"
-    assert function["MemorySize"] == 512
+    assert function["MemorySize"] == (WHOLE_CPU_MB if name in WITH_ARGON2 else MEMORY_MB)
     assert readable(function["Architectures"]) == ["{Architecture}"]
 
 

@@ -10,7 +10,15 @@ import pytest
 
 from tests.template import policies
 from tests.template.policies import Right, rights, roles, statements
-from tests.template.transformed import data, functions, readable, references, resources, short
+from tests.template.transformed import (
+    data,
+    functions,
+    parent,
+    readable,
+    references,
+    resources,
+    short,
+)
 
 _PURPOSE = "StringEquals(kms:EncryptionContext:purpose={})"
 _SECRET = _PURPOSE.format("secret") + " StringLike(kms:EncryptionContext:name={})"
@@ -75,8 +83,7 @@ identity-approve
     IdentityTable dynamodb:PartiQLUpdate CREDENTIAL#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
-    OnceTable dynamodb:BatchGetItem CHALLENGE#*
-    OnceTable dynamodb:BatchGetItem DEED#*
+    OnceTable dynamodb:BatchGetItem CHALLENGE#* DEED#*
     OnceTable dynamodb:PartiQLInsert DEED#*
     OnceTable dynamodb:PartiQLUpdate CHALLENGE#*
     StandingTable dynamodb:PartiQLSelect <no scan>
@@ -295,6 +302,16 @@ identity-refresh
     OnceTable dynamodb:PutItem PROOF#*
     StandingTable dynamodb:BatchGetItem
     StandingTable dynamodb:ConditionCheckItem
+identity-release-account
+    IdentityTable dynamodb:BatchGetItem FACTORS#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert CODE#* EVENT#*
+    IdentityTable dynamodb:PartiQLUpdate FACTORS#* OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    IndexKey kms:GenerateMac <HMAC-SHA256>
+    OnceTable dynamodb:BatchGetItem COMMAND#*
+    OnceTable dynamodb:PartiQLInsert COMMAND#*
+    RegistryTable dynamodb:BatchGetItem OPERATOR#*
 identity-remove-passkey
     AccessTokenKey kms:GetPublicKey
     ApprovalKey kms:GetPublicKey
@@ -351,6 +368,7 @@ identity-second-factor
     IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh>
     IdentityTable dynamodb:BatchGetItem TOTP#* PERSON#* CREDENTIAL#* FACTORS#* SESSIONS#* SESSION#*
         SIGHTINGS#* OUTBOX#*
+    IdentityTable dynamodb:GetItem OUTBOX#*
     IdentityTable dynamodb:PartiQLInsert SESSION#* EVENT#*
     IdentityTable dynamodb:PartiQLSelect FACTORS#*
     IdentityTable dynamodb:PartiQLUpdate TOTP#* CREDENTIAL#* SESSIONS#* SESSION#* OUTBOX#*
@@ -457,9 +475,14 @@ operations-notify
     IdentityTableStream dynamodb:GetShardIterator
     IdentityTableStream dynamodb:ListStreams
     NoticesTopic sns:Publish
+operations-register-operator
+    RegistryTable dynamodb:GetItem OPERATOR#*
+    RegistryTable dynamodb:PartiQLInsert OPERATOR#*
 operations-register-partner
     RegistryTable dynamodb:GetItem PARTNER#*
     RegistryTable dynamodb:PartiQLInsert PARTNER#*
+operator
+    InternalApi/{Stage}/POST/accounts/*/release execute-api:Invoke
 partner-sandbox
     InternalApi/{Stage}/POST/deposits execute-api:Invoke
 """
@@ -502,6 +525,7 @@ CHANGE_FACTORS = {
     "identity-mint-recovery-codes",
     "identity-put-password",
     "identity-recover",
+    "identity-release-account",
     "identity-remove-passkey",
     "identity-remove-totp",
     "identity-rename-passkey",
@@ -518,6 +542,8 @@ PARTITIONLESS = {"StandingTable"}
 """Its keys are account ids, without a type before them: one type of item, PII-free."""
 STREAM = "IdentityTableStream"
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+SANDBOX = {"operator": "HasSandboxOperator", "partner-sandbox": "HasSandboxPartner"}
+"""Roles that are no function's, and under which condition each exists."""
 LISTS_OF_KEYS = {
     f"Outputs.{kind}Keys" for kind in ("AccessToken", "Approval", "Enrolment", "Index", "Pepper")
 }
@@ -578,10 +604,11 @@ def test_no_right_is_for_every_action_or_every_resource() -> None:
     assert wide == []
 
 
-def test_the_only_wildcard_in_a_resource_is_the_currency_of_a_statement() -> None:
+def test_the_only_wildcard_in_a_resource_is_a_route_s_parameter() -> None:
     """A route's parameter is the one thing that a role's resource leaves open."""
     assert {right.on for right in rights() if "*" in right.on} == {
-        "InternalApi/{Stage}/GET/wallets/*/entries"
+        "InternalApi/{Stage}/GET/wallets/*/entries",
+        "InternalApi/{Stage}/POST/accounts/*/release",
     }
 
 
@@ -605,7 +632,7 @@ def test_policies_stand_inside_their_roles_alone() -> None:
     assert [name for name, role in roles().items() if "ManagedPolicyArns" in role] == []
     attached = ("Policy", "ManagedPolicy", "RolePolicy", "UserPolicy", "GroupPolicy")
     assert [kind for kind in attached if resources(f"AWS::IAM::{kind}")] == []
-    assert set(roles()) == {*functions(), "partner-sandbox"}
+    assert set(roles()) == {*functions(), *SANDBOX}
 
 
 def test_every_function_has_a_role_of_its_own() -> None:
@@ -616,19 +643,19 @@ def test_every_function_has_a_role_of_its_own() -> None:
 
 
 def test_only_lambda_can_take_on_a_function_s_role() -> None:
-    """A function's role trusts the Lambda service; the sandbox partner's trusts the account."""
+    """A function's role trusts the Lambda service; those of the sandbox trust the account."""
     trusted = {
         name: readable(role["AssumeRolePolicyDocument"]["Statement"])
         for name, role in roles().items()
     }
-    partner = trusted.pop("partner-sandbox")
-    assert partner == [
-        {
-            "Effect": "Allow",
-            "Principal": {"AWS": policies.ACCOUNT_ROOT},
-            "Action": ["sts:AssumeRole"],
-        }
-    ]
+    for name in SANDBOX:
+        assert trusted.pop(name) == [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": policies.ACCOUNT_ROOT},
+                "Action": ["sts:AssumeRole"],
+            }
+        ]
     for statement in trusted.values():
         assert statement == [
             {
@@ -639,10 +666,19 @@ def test_only_lambda_can_take_on_a_function_s_role() -> None:
         ]
 
 
-def test_the_sandbox_partner_exists_only_where_it_is_asked_for() -> None:
+def test_the_sandbox_exists_only_where_it_is_asked_for() -> None:
     """A deployment that says nothing has no role that the whole account can take on."""
-    role = resources("AWS::IAM::Role")["SandboxPartnerRole"]
-    assert role["Condition"] == "HasSandboxPartner"
+    declared = {
+        short(role["Properties"]["RoleName"]): role.get("Condition")
+        for role in resources("AWS::IAM::Role").values()
+    }
+    assert {name: declared[name] for name in SANDBOX} == SANDBOX
+    assert {condition for name, condition in declared.items() if name not in SANDBOX} == {None}
+    for kind in ("Partner", "Operator"):
+        assert parent()["Conditions"][f"HasSandbox{kind}"] == {
+            "Fn::Equals": [{"Ref": f"Sandbox{kind}"}, "true"]
+        }
+        assert parent()["Parameters"][f"Sandbox{kind}"]["Default"] == "false"
 
 
 @pytest.mark.parametrize("name", sorted(functions()))
@@ -886,9 +922,12 @@ def test_factors_are_made_with_the_account_and_changed_by_these_roles() -> None:
     assert changing == {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"}
 
 
-def test_a_recovery_code_is_made_by_one_role_and_used_by_another() -> None:
+def test_who_makes_a_recovery_code_does_not_use_it() -> None:
     """Who mints codes cannot use one up, and who recovers cannot make one."""
-    assert writers("CODE#", "dynamodb:PartiQLInsert") == {"identity-mint-recovery-codes"}
+    assert writers("CODE#", "dynamodb:PartiQLInsert") == {
+        "identity-mint-recovery-codes",
+        "identity-release-account",
+    }
     assert writers("CODE#", "dynamodb:PartiQLUpdate") == {"identity-recover"}
 
 
@@ -918,16 +957,21 @@ def test_an_older_key_verifies_and_never_signs(key: str) -> None:
                 assert current not in named
 
 
-def test_the_registry_is_written_by_one_role_that_no_api_reaches() -> None:
-    """Partners are registered by one operations function, which API Gateway may not invoke."""
-    writers = {right.role for right in rights() if right.on == "RegistryTable" and writes(right)}
-    assert writers == {"operations-register-partner"}
+def test_the_registry_is_written_by_roles_that_no_api_reaches() -> None:
+    """Partners and operators are registered apart, by functions without any route, and for good."""
+    written = {str(right) for right in rights() if right.on == "RegistryTable" and writes(right)}
+    assert written == {
+        "RegistryTable dynamodb:PartiQLInsert OPERATOR#*",
+        "RegistryTable dynamodb:PartiQLInsert PARTNER#*",
+    }
+    assert writers("PARTNER#") == {"operations-register-partner"}
+    assert writers("OPERATOR#") == {"operations-register-operator"}
     invoked = {
         name
         for permission in resources("AWS::Lambda::Permission").values()
         for name in references(permission["Properties"]["FunctionName"])
     }
-    assert "RegisterPartnerFunctionAliaslive" not in invoked
+    assert not {f"Register{who}FunctionAliaslive" for who in ("Partner", "Operator")} & invoked
 
 
 def test_zones_keep_out_of_each_other_s_tables() -> None:
@@ -950,8 +994,11 @@ def test_zones_keep_out_of_each_other_s_tables() -> None:
     }
     assert across == {
         ("operations-notify", "IdentityTable", "dynamodb:GetItem"),
+        ("identity-release-account", "RegistryTable", "dynamodb:BatchGetItem"),
         ("ledger-post", "StandingTable", "dynamodb:BatchGetItem"),
         ("ledger-post", "StandingTable", "dynamodb:PartiQLSelect"),
+        ("operations-register-operator", "RegistryTable", "dynamodb:GetItem"),
+        ("operations-register-operator", "RegistryTable", "dynamodb:PartiQLInsert"),
         ("operations-register-partner", "RegistryTable", "dynamodb:GetItem"),
         ("operations-register-partner", "RegistryTable", "dynamodb:PartiQLInsert"),
     }

@@ -21,9 +21,21 @@ RESOURCES_MAX = 400
 
 PASSKEY_FUNCTIONS = {
     "AccountOptionsFunction",
+    "AddPasskeyFunction",
+    "ApprovalOptionsFunction",
+    "ApproveFunction",
+    "CertifyEnrolmentFunction",
     "OpenAccountFunction",
+    "PasskeyOptionsFunction",
+    "RecoverFunction",
+    "RecoveryOptionsFunction",
+    "SecondFactorFunction",
     "SessionOptionsFunction",
     "SignInFunction",
+}
+
+OLDER_KEYS = {
+    f"Older{kind}Keys" for kind in ("AccessToken", "Approval", "Enrolment", "Index", "Pepper")
 }
 
 
@@ -91,9 +103,34 @@ def test_a_cycle_would_be_seen() -> None:
 
 
 def test_the_nested_stack_waits_for_nothing_of_its_parent() -> None:
-    """Tables and keys know the parent by its name alone, so they outlive the functions."""
-    assert set(references(parent()["Resources"]["Data"]["Properties"])) == {"AWS::StackName"}
-    assert set(data()["Parameters"]) == {"Prefix"}
+    """Tables and keys know the parent by its name and parameters, so they outlive functions."""
+    asked = set(references(parent()["Resources"]["Data"]["Properties"]))
+    assert asked == {"AWS::StackName", *OLDER_KEYS}
+    assert set(parent()["Parameters"]) >= OLDER_KEYS
+    assert set(data()["Parameters"]) == {"Prefix", *OLDER_KEYS}
+
+
+@pytest.mark.parametrize("older", sorted(OLDER_KEYS))
+def test_a_list_of_keys_begins_with_the_stack_s_own(older: str) -> None:
+    """The current key is first, so it makes; the older ones follow, if a roll-over names any."""
+    listed = older.removeprefix("Older")
+    key = listed.removesuffix("s")
+    assert data()["Outputs"][listed]["Value"] == {
+        "Fn::If": [
+            f"Has{older}",
+            {"Fn::Sub": f"${{{key}.Arn}},${{{older}}}"},
+            {"Fn::GetAtt": [key, "Arn"]},
+        ]
+    }
+    assert data()["Conditions"][f"Has{older}"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": older}, ""]}]
+    }
+    passed = parent()["Resources"]["Data"]["Properties"]["Parameters"]
+    assert passed[older] == {"Ref": older}
+    assert (parent()["Parameters"][older]["Default"], data()["Parameters"][older]["Default"]) == (
+        "",
+        "",
+    )
 
 
 def test_every_output_that_is_read_exists() -> None:
@@ -142,7 +179,7 @@ def test_a_changed_core_layer_reaches_every_alias() -> None:
 
 
 def test_a_changed_passkeys_layer_reaches_its_functions_alone() -> None:
-    """New code in the passkeys layer is a new version of the four functions that have it."""
+    """New code in the passkeys layer is a new version of the functions that have it."""
     template = source()
     template["Resources"]["PasskeysLayer"]["Properties"]["ContentUri"] = "another-hash"
     assert republished(template) == PASSKEY_FUNCTIONS

@@ -20,11 +20,15 @@ FORGETFUL = {"IdentityTable", "OnceTable", "LedgerOnceTable"}
 """Sessions, events and used-up things age; balances, history, standing and partners never do."""
 
 WRITE_TTL = {
+    "identity/backoff.py",  # OnceTable
     "identity/challenges.py",  # OnceTable
     "identity/gate.py",  # IdentityTable: sightings
     "identity/once.py",  # OnceTable
+    "identity/operators.py",  # OnceTable
     "identity/outbox.py",  # IdentityTable: events
     "identity/sessions.py",  # IdentityTable
+    "identity/throttle.py",  # OnceTable
+    "identity/tickets.py",  # OnceTable
     "ledger/book.py",  # LedgerOnceTable
 }
 """The modules that give an item an end, and the tables that they write to."""

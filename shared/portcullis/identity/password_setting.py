@@ -41,7 +41,7 @@ def put(login: str, password: str, *, principal: Principal, now_s: int) -> dict[
     name = logins.normal(login)
     accepted = passwords.accept(password, login=name)
     indexes = logins.indexes(name)
-    sealed = person.ensured(account).seal(name, record=indexes[0], field=logins.FIELD)
+    owner = person.ensured(account)
     verifier = verifiers.make(accepted, account=account, verifier_id=verifier_id)
     item = {**tables.password_key(account, verifier_id), **verifiers.to_item(verifier)}
 
@@ -49,9 +49,6 @@ def put(login: str, password: str, *, principal: Principal, now_s: int) -> dict[
 
     def decide(seen: Seen) -> Change:
         nonlocal established
-        present, *older = seen.items
-        if any(one is not None and one["account"] != account for one in older):
-            raise logins.LoginTakenError
         before = seen.factors.password
         if before is not None and not _may_change(principal, seen, now_s=now_s):
             raise ApprovalRequiredError
@@ -61,8 +58,17 @@ def put(login: str, password: str, *, principal: Principal, now_s: int) -> dict[
             events=[Event("password-set", {"changed": before is not None})],
             statements=[
                 dynamodb.insert(tables.identity(), item),
-                logins.taken(
-                    indexes[0], present, account=account, verifier=verifier_id, sealed=sealed
+                # Under every listed key: while they roll over, functions with other lists take
+                # names too, and the write itself must meet theirs.
+                *(
+                    logins.taken(
+                        index,
+                        found,
+                        account=account,
+                        verifier=verifier_id,
+                        sealed=owner.seal(name, record=index, field=logins.FIELD),
+                    )
+                    for index, found in zip(indexes, seen.items, strict=True)
                 ),
             ],
             factors=seen.factors.next(

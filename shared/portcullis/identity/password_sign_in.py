@@ -53,10 +53,7 @@ def begin(login: str, password: str, *, proof: Proof, source: Source, now_s: int
     once.consume(proof)
     indexes = logins.indexes(name)
     found = dynamodb.batch_get(*((tables.identity(), tables.login_key(index)) for index in indexes))
-    index, stored = next(
-        ((index, one) for index, one in zip(indexes, found, strict=True) if one is not None),
-        ("", None),
-    )
+    stored = next((one for one in found if one is not None), None)
     account = str(stored["account"]) if stored else NOBODY
     verifier_id = str(stored["verifier"]) if stored else NOBODY
     password_item, enrolled, standing_item = dynamodb.batch_get(
@@ -64,7 +61,7 @@ def begin(login: str, password: str, *, proof: Proof, source: Source, now_s: int
         (tables.identity(), tables.factors_key(account)),
         (tables.standing(), tables.standing_key(account)),
     )
-    ticket = _ticket(index, verifier_id, enrolled, standing_item)
+    ticket = _ticket(indexes, verifier_id, enrolled, standing_item)
     usable = verifiers.from_item(password_item) if ticket and password_item else None
     _check(spelled, usable, account=account, verifier_id=verifier_id)
     if ticket is None or enrolled is None or usable is None:
@@ -77,7 +74,7 @@ def begin(login: str, password: str, *, proof: Proof, source: Source, now_s: int
 
 
 def _ticket(
-    index: str, verifier_id: str, enrolled: Item | None, standing_item: Item | None
+    indexes: list[str], verifier_id: str, enrolled: Item | None, standing_item: Item | None
 ) -> Ticket | None:
     """Return what a right password would be worth, None if nothing."""
     if enrolled is None or standing_item is None:
@@ -86,7 +83,7 @@ def _ticket(
     password = held.password
     if not standing.is_active or password is None:
         return None
-    if (password.login, password.verifier) != (index, verifier_id):
+    if password.login not in indexes or password.verifier != verifier_id:
         return None  # a name or a verifier that the account has given up
     return Ticket(
         account=held.account,

@@ -363,9 +363,7 @@ class Account:
             return NoSuchFactorError
         return None if self.has_way_in(now_s, but=factor) else LastFactorError
 
-    def changes_password(
-        self, session: Session, approval: Approval | None, now_s: int
-    ) -> Refusal:
+    def changes_password(self, session: Session, approval: Approval | None, now_s: int) -> Refusal:
         """Whether the password may be set."""
         if self.password is None or approval is not None:
             return None

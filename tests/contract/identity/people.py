@@ -53,7 +53,7 @@ from portcullis.identity.tokens import Tokens
 from portcullis.settings import setting, settings_list
 from portcullis.source import Source
 from tests.support import jws
-from tests.support.authenticator import HONEST, Authenticator, Misbehaviour
+from tests.support.authenticator import HONEST, Authenticator, Misbehaviour, attestation_object
 from tests.support.dpop import ProofKey
 
 OPEN_OPTIONS, OPEN = "/accounts/options", "/accounts"
@@ -447,6 +447,16 @@ def registered(
     """Ask for a challenge with *key* and answer it with a new passkey."""
     options = accounts.options(proof=proof_of(key, OPEN_OPTIONS), source=SOURCE, now_s=now())
     answer = authenticator.create(options, setting("PUBLIC_ORIGIN"), misbehaviour=misbehaviour)
+    return Registration.model_validate(answer)
+
+
+def same_passkey(holder: Authenticator, options: dict[str, Any]) -> Registration:
+    """Answer a ceremony with the newest passkey that *holder* already has, as no browser would."""
+    answer = Authenticator().create(options, setting("PUBLIC_ORIGIN"))
+    passkey = holder.credentials[-1]
+    data = holder.authenticator_data(passkey, HONEST, attested=True)
+    answer["id"] = answer["rawId"] = jws.b64url(passkey.id)
+    answer["response"]["attestationObject"] = jws.b64url(attestation_object(data))
     return Registration.model_validate(answer)
 
 

@@ -27,15 +27,15 @@ from tests.contract.identity.people import (
     proof_and_compact,
     proof_of,
     registered,
+    same_passkey,
 )
 from tests.contract.identity.race import Race, split
 from tests.contract.identity.records import only_throttled
 from tests.support import faults
-from tests.support.authenticator import HONEST, Authenticator, Misbehaviour, attestation_object
+from tests.support.authenticator import Authenticator, Misbehaviour
 from tests.support.dpop import ProofKey
 from tests.support.faults import Proxy
 from tests.support.functions import Functions
-from tests.support.jws import b64url
 
 CROWD = 16
 
@@ -50,22 +50,15 @@ def _options(key: ProofKey) -> dict[str, Any]:
     return accounts.options(proof=proof_of(key, OPEN_OPTIONS), source=SOURCE, now_s=now())
 
 
-def _again(holder: Authenticator, key: ProofKey) -> Registration:
-    """Register the passkey that *holder* already has under a new challenge, as no browser would."""
-    answer = Authenticator().create(_options(key), setting("PUBLIC_ORIGIN"))
-    passkey = holder.credentials[0]
-    data = holder.authenticator_data(passkey, HONEST, attested=True)
-    answer["id"] = answer["rawId"] = b64url(passkey.id)
-    answer["response"]["attestationObject"] = b64url(attestation_object(data))
-    return Registration.model_validate(answer)
-
-
 def test_an_account_is_named_by_its_user_handle_and_can_sign_in() -> None:
     """An opened account is active in its first epoch, and its passkey signs in to it."""
     person = Person.with_account()
     family = person.sign_in()
     assert family.account == person.account
     assert family.stored.epoch == accounts.FIRST_EPOCH
+    standing = person.standing
+    assert (standing.frozen_until, standing.approval_required_since) == (0, 0)
+    assert [one.id for one in person.factors.passkeys] == [person.passkey]
     assert len({Person.with_account().account for _ in range(3)}) == 3
 
 
@@ -155,7 +148,7 @@ def test_an_old_challenge_is_refused(product: Product, late_s: int) -> None:
 def test_a_passkey_is_registered_once(product: Product, person: Person) -> None:
     """A passkey that opens an account cannot be bound to a second one, and keeps its own."""
     key = ProofKey()
-    again = _again(person.authenticator, key)
+    again = same_passkey(person.authenticator, _options(key))
     with only_throttled(product[0]), pytest.raises(PasskeyKnownError):
         _present(again, key)
     assert person.sign_in().account == person.account
@@ -230,7 +223,7 @@ def test_a_crowd_with_one_passkey_opens_one_account(product: Product) -> None:
     """One passkey registered under 16 challenges at once opens one account and leaves no other."""
     holder, first = Authenticator(), ProofKey()
     registrations = [registered(holder, first)]
-    registrations += [_again(holder, first) for _ in range(CROWD - 1)]
+    registrations += [same_passkey(holder, _options(first)) for _ in range(CROWD - 1)]
     with Race[str](CROWD) as crowd:
         deeds = [functools.partial(_present, one, first) for one in registrations]
         granted, _ = split(crowd.run(*deeds), PasskeyKnownError)

@@ -121,7 +121,7 @@ FORGERIES: dict[str, Callable[[Theft], str]] = {
 def test_a_planted_passkey_never_signs_in(
     product: Product, theft: Theft, forgery: Callable[[Theft], str]
 ) -> None:
-    """A passkey that was written into somebody's factors opens nothing with a forged certificate."""
+    """A passkey that was written into somebody's factors opens nothing without a certificate."""
     theft.plant(certificate=forgery(theft))
     key = ProofKey()
     answer = theft.assertion(key)

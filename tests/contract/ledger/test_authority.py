@@ -4,6 +4,8 @@ import pytest
 
 from portcullis.evidence.commands import CHARS_MAX
 from portcullis.evidence.errors import EvidenceRefusedError, InvalidCommandError
+from portcullis.operations import registry
+from portcullis.operations.registry import OperatorRegistration
 from tests.contract.ledger import orders
 from tests.contract.ledger.bank import (
     INTERNAL_ORIGIN,
@@ -15,6 +17,7 @@ from tests.contract.ledger.bank import (
     User,
 )
 from tests.support import jws
+from tests.support.operator import Operator
 
 pytestmark = pytest.mark.contract
 
@@ -36,6 +39,7 @@ FORGERIES: dict[str, Forgery] = {
     "typ of a receipt": {"header": {"typ": "portcullis-receipt+jwt"}},
     "no typ": {"header": {"typ": jws.ABSENT}},
     "issuer partner": {"claims": {"iss": "partner:funds"}},
+    "issuer operator": {"claims": {"iss": "operator:funds"}},
     "issuer ledger": {"claims": {"iss": "ledger"}},
     "issuer in capitals": {"claims": {"iss": "MONEY"}},
     "no issuer": {"claims": {"iss": jws.ABSENT}},
@@ -64,6 +68,7 @@ FORGERIES: dict[str, Forgery] = {
     "a short id": {"claims": {"jti": "j" * 15}},
     "a long id": {"claims": {"jti": "j" * 65}},
     "kind deposit": {"claims": {"kind": "deposit"}},
+    "kind release-account": {"claims": {"kind": "release-account"}},
     "an unknown kind": {"claims": {"kind": "reverse"}},
     "no kind": {"claims": {"kind": jws.ABSENT}},
     "no body": {"claims": {"body": jws.ABSENT}},
@@ -246,6 +251,24 @@ def test_the_money_zone_never_deposits(bank: Bank, partner: Partner) -> None:
                 bank.obey_partner(forged, role=role)
             with bank.unchanged(InvalidCommandError):
                 bank.obey(forged, role=role)
+
+
+def test_an_operators_key_posts_nothing(bank: Bank, partner: Partner) -> None:
+    """Who may release an account moves no money, under whichever name, role and kind."""
+    operator, user = Operator("alice"), bank.holder()
+    key = jws.public_jwk(operator.key)
+    registry.register_operator(OperatorRegistration(operator=operator.name, key=key))
+    body = orders.deposit(user.account, "1.00", "ref-1")
+    for issuer in ("operator:alice", "alice", "partner:alice", partner.issuer, "money"):
+        for kind, path in (("deposit", "/deposits"), ("release-account", "/deposits")):
+            command = operator.command(
+                INTERNAL_ORIGIN, path, body, kind=kind, claims={"iss": issuer}, now=NOW
+            )
+            for role in (partner.role, ROLE, "operator"):
+                with bank.unchanged(InvalidCommandError):
+                    bank.obey_partner(command, role=role)
+                with bank.unchanged(InvalidCommandError):
+                    bank.obey(command, role=role)
 
 
 def test_a_partner_never_posts_as_a_user(bank: Bank, partner: Partner) -> None:

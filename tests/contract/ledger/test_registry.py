@@ -1,4 +1,4 @@
-"""Registration of partners: once, with a public key, and never changed by repeating it."""
+"""Registrations: once, with a public key, and never changed by repeating them."""
 
 import threading
 from collections.abc import Mapping
@@ -11,6 +11,9 @@ from pydantic import ValidationError
 from portcullis.aws.dynamodb import StoreError
 from portcullis.operations import registry
 from portcullis.operations.registry import (
+    OperatorKeyRefusedError,
+    OperatorKnownError,
+    OperatorRegistration,
     PartnerKeyRefusedError,
     PartnerKnownError,
     Registration,
@@ -132,7 +135,7 @@ def _off_the_curve() -> dict[str, str]:
     return JWK | {"y": JWK["x"]}
 
 
-@pytest.mark.parametrize(
+NO_PUBLIC_KEYS = pytest.mark.parametrize(
     "jwk",
     [
         jws.private_jwk(KEY),
@@ -167,6 +170,9 @@ def _off_the_curve() -> dict[str, str]:
         "empty",
     ],
 )
+
+
+@NO_PUBLIC_KEYS
 def test_a_key_that_is_no_public_p256_key_is_refused(bank: Bank, jwk: dict[str, str]) -> None:
     """Above all a private key: whoever sends it has shown it to us and to our logs."""
     with bank.unchanged(PartnerKeyRefusedError):
@@ -256,3 +262,68 @@ def test_a_partner_that_registered_can_deposit_at_once(bank: Bank) -> None:
         partner.command(orders.deposit(user.account, "1000000.00", "ref-1")), role=partner.role
     )
     assert bank.balance(partner) == -100_000_000
+
+
+ALICE: dict[str, object] = {"operator": "alice", "key": JWK}
+
+
+def register_operator(**changes: object) -> dict[str, object]:
+    """Register an operator, with *changes*."""
+    return registry.register_operator(OperatorRegistration.model_validate(ALICE | changes))
+
+
+def test_an_operator_is_registered(bank: Bank) -> None:
+    """Its name and its public key alone; the same again changes nothing."""
+    stored = [{"pk": "OPERATOR#alice", "operator": "alice", "jwk": JWK}]
+    for key in (JWK, JWK | {"kid": "mine", "use": "sig", "alg": "ES256"}):
+        assert register_operator(key=key) == {"operator": "alice", "kid": jws.thumbprint(JWK)}
+        assert items(bank.tables, "registry") == stored
+
+
+def test_a_known_operator_gets_no_other_key(bank: Bank) -> None:
+    """A stolen right to register does not speak for an operator who is there."""
+    register_operator()
+    with bank.unchanged(OperatorKnownError):
+        register_operator(key=jws.public_jwk(jws.new_key()))
+
+
+def test_an_operator_and_a_partner_of_one_name_are_two(bank: Bank) -> None:
+    """Neither registration stands in the other's way, nor for it."""
+    register(partner="alice")
+    register_operator(key=jws.public_jwk(jws.new_key()))
+    assert [item["pk"] for item in items(bank.tables, "registry")] == [
+        "OPERATOR#alice",
+        "PARTNER#alice",
+    ]
+
+
+@NO_PUBLIC_KEYS
+def test_an_operators_key_that_is_no_public_p256_key_is_refused(
+    bank: Bank, jwk: dict[str, str]
+) -> None:
+    """What is no key for a partner is none for an operator."""
+    with bank.unchanged(OperatorKeyRefusedError):
+        register_operator(key=jwk)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"operator": ""},
+        {"operator": "Alice"},
+        {"operator": "1alice"},
+        {"operator": "a" * 33},
+        {"operator": "al ice"},
+        {"operator": "alice\n"},
+        {"operator": "alice#1"},
+        {"operator": "operator:alice"},
+        {"operator": None},
+        {"key": "a key"},
+        {"key": {"kty": 1}},
+        {"role": "operator"},
+    ],
+)
+def test_a_malformed_operator_is_refused(bank: Bank, change: Mapping[str, object]) -> None:
+    """A name that could be read as another key or issuer, or an unknown member."""
+    with bank.unchanged(ValidationError):
+        register_operator(**change)

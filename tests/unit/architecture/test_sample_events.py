@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from portcullis.identity.assurance import DEMANDS
 from tests.support import jws
 from tests.support.sample_events import EVENTS, events, text_of
 from tests.support.sample_evidence import AT, fixed
@@ -66,7 +67,16 @@ IDENTITY = {
     "userArn",
 }
 
-DIRECT = {"operations/register_partner"}
+DIRECT = {
+    "identity/certify_enrolment",
+    "operations/notify",
+    "operations/register_operator",
+    "operations/register_partner",
+}
+INTERNAL = {
+    "identity/release_account",
+    *(name for name in MADE if name.startswith("ledger/")),
+}
 GATE = "identity/gate"
 
 
@@ -93,8 +103,9 @@ def test_an_event_has_the_members_that_aws_documents(name: str) -> None:
     """No member is missing or invented, down to the caller's identity."""
     event = MADE[name]
     assert set(event) == (AUTHORIZER if name == GATE else PROXY)
-    gated = {"authorizer"} if name.startswith("money/") else set()
-    assert set(event["requestContext"]) == CONTEXT | gated
+    route = (event["httpMethod"], event["resource"])
+    behind_gate = name not in INTERNAL | {GATE} and route in DEMANDS
+    assert set(event["requestContext"]) == CONTEXT | ({"authorizer"} if behind_gate else set())
     assert set(event["requestContext"]["identity"]) == IDENTITY
 
 
@@ -111,9 +122,9 @@ def test_an_event_agrees_with_itself(name: str) -> None:
     assert event["resource"].format(**parameters) == event["path"]
 
 
-@pytest.mark.parametrize("name", sorted(name for name in MADE if name.startswith("ledger/")))
+@pytest.mark.parametrize("name", sorted(INTERNAL))
 def test_an_internal_event_names_a_role(name: str) -> None:
-    """IAM let somebody through: the ledger is called by an assumed role and by nobody else."""
+    """IAM let somebody through: the internal API is called by an assumed role and nobody else."""
     arn = MADE[name]["requestContext"]["identity"]["userArn"]
     assert re.fullmatch(
         r"arn:aws:sts::\d{12}:assumed-role/portcullis-[a-z-]+/portcullis-[a-z-]+", arn

@@ -7,7 +7,7 @@ import pytest
 from portcullis.amounts import AMOUNT_MINOR_MAX
 from portcullis.evidence import orders
 from portcullis.evidence.errors import EvidenceError
-from portcullis.evidence.orders import Deposit, OpenWallet, Transfer
+from portcullis.evidence.orders import Deposit, OpenWallet, ReleaseAccount, Transfer
 from portcullis.schema import Strict
 from tests.unit.evidence.genuine import OTHER_ACCOUNT
 
@@ -29,6 +29,7 @@ def test_genuine_orders_are_read() -> None:
     assert (transfer.to_account, transfer.amount.minor) == (OTHER_ACCOUNT, 1234)
     assert orders.read(json.dumps(DEPOSIT).encode(), Deposit).reference == "ref-1"
     assert orders.read(b'{"currency":"JPY"}', OpenWallet).currency == "JPY"
+    assert orders.read(json.dumps({"account": OTHER_ACCOUNT}).encode(), ReleaseAccount).account
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,7 @@ def test_an_account_of_another_shape_is_refused(account: object) -> None:
     """An account id is 26 lower-case base32 characters: no house account is named by an order."""
     refuse(TRANSFER | {"to_account": account})
     refuse(DEPOSIT | {"account": account}, Deposit)
+    refuse({"account": account}, ReleaseAccount)
 
 
 @pytest.mark.parametrize(
@@ -135,5 +137,5 @@ def test_a_padded_order_is_refused() -> None:
 
 
 def test_every_order_of_a_user_has_its_route() -> None:
-    """Users open wallets and transfer; deposits have no public route."""
+    """Users open wallets and transfer; deposits and releases have no public route."""
     assert orders.ROUTES == {"open-wallet": "/wallets", "transfer": "/transfers"}
