@@ -1,5 +1,7 @@
 """What every test has in common."""
 
+from hypothesis import settings
+
 LONG = 16
 
 
@@ -11,6 +13,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     if not isinstance(val, str | bytes):
         return None
     return argname if len(val) > LONG else repr(val)
+
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("product", deadline=None)
