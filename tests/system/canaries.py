@@ -34,7 +34,11 @@ SECRET_MEMBERS = frozenset(
 )
 """Members of requests and answers, whatever the route, whose values nobody may keep in clear."""
 
-SECRET_HEADERS = {"authorization": "access token", "dpop": "proof", "portcullis-approval": "approval"}
+SECRET_HEADERS = {
+    "authorization": "access token",
+    "dpop": "proof",
+    "portcullis-approval": "approval",
+}
 NAMES = {"token": "refresh token", "access_token": "access token", "refresh_token": "refresh token"}
 """What a member or header is called in a finding, where its own name does not say it."""
 

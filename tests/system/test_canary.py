@@ -23,7 +23,7 @@ KNOWN = {
     Finding("access token", "Journal POSTING command"),
     Finding("proof", "Journal POSTING command"),
 }
-"""Every place where a secret lies in clear, and why it may: docs/threat-model.md, "Stolen things"."""
+"""Every place where a secret lies in clear, and why it may: docs/threat-model.md."""
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,9 @@ def test_every_spelling_is_found(spelling: Callable[[bytes], bytes], offset: int
     assert canaries.find({Canary("it", value)}, [kept]) == {Finding("it", "here")}
 
 
-@pytest.mark.parametrize("near", [b"1123456", b"1234567", b"10:00:00.123456", b"-123456", b"a123456"])
+@pytest.mark.parametrize(
+    "near", [b"1123456", b"1234567", b"10:00:00.123456", b"-123456", b"a123456"]
+)
 def test_six_digits_are_a_code_only_by_themselves(near: bytes) -> None:
     """A code is not found in longer numbers, and is in a sentence or a member."""
     code = Canary("code", b"123456")

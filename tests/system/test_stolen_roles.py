@@ -3,19 +3,17 @@
 import json
 import time
 import uuid
-from hashlib import sha256
 
 import pytest
 from botocore.exceptions import ClientError
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from tests.support import iam, jws
 from tests.support.dpop import ProofKey
 from tests.support.iam import ROOT, Role
 from tests.support.stack import Stack
+from tests.system.deployed import outputs
 from tests.system.people import euros, with_money
+from tests.system.signing import sign
 
 
 def role(stack: Stack, name: str) -> Role:
@@ -37,17 +35,7 @@ def denied(act: Role, service: str, operation: str, **parameters: object) -> boo
 @pytest.fixture(scope="module")
 def resources(stack: Stack) -> dict[str, str]:
     """The physical names of tables and keys, by their names in the data template."""
-    outer = iam.aws(
-        stack.endpoint, ROOT, "cloudformation", "describe_stack_resources", StackName=stack.name
-    )
-    (nested,) = [
-        one["PhysicalResourceId"]
-        for one in outer["StackResources"]
-        if one["LogicalResourceId"] == "Data"
-    ]
-    described = iam.aws(stack.endpoint, ROOT, "cloudformation", "describe_stacks", StackName=nested)
-    outputs = described["Stacks"][0]["Outputs"]
-    return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+    return outputs(stack)
 
 
 @pytest.fixture(scope="module")
@@ -265,15 +253,7 @@ def test_the_money_role_with_a_captured_order_cannot_change_it(
 
 def command_of(stack: Stack, act: Role, key: str, *, body: bytes, proof: str, token: str) -> str:
     """Return a command of the money zone, signed through the role's own right at KMS."""
-    der = act.aws("kms", "get_public_key", KeyId=key)["PublicKey"]
-    public = load_der_public_key(der)
-    assert isinstance(public, EllipticCurvePublicKey)
     now, origin = int(time.time()), stack.internal_origin
-    header = {
-        "typ": "portcullis-command+jwt",
-        "alg": "ES256",
-        "kid": jws.thumbprint(jws.public_jwk(public)),
-    }
     claims = {
         "iss": "money",
         "aud": origin,
@@ -287,17 +267,7 @@ def command_of(stack: Stack, act: Role, key: str, *, body: bytes, proof: str, to
         "proof": proof,
         "token": token,
     }
-    signed = ".".join(jws.b64url(jws.compact_json(part)) for part in (header, claims))
-    signature = act.aws(
-        "kms",
-        "sign",
-        KeyId=key,
-        Message=sha256(signed.encode()).digest(),
-        MessageType="DIGEST",
-        SigningAlgorithm="ECDSA_SHA_256",
-    )["Signature"]
-    r, s = decode_dss_signature(signature)
-    return f"{signed}.{jws.b64url(r.to_bytes(32) + s.to_bytes(32))}"
+    return sign(act, key, typ="portcullis-command+jwt", claims=claims)
 
 
 def test_a_forged_authorizer_context_opens_nothing(stack: Stack) -> None:

@@ -77,7 +77,7 @@ def open_account(
 def _create(enrolled: Enrolled, challenge: Challenge, *, proof: Proof, now_s: int) -> None:
     account, attempt = enrolled.account, entropy.new_id()
     standing = Standing(account=account, status=ACTIVE, epoch=FIRST_EPOCH)
-    first = Factors.first(account, enrolled.factor(now_s=now_s))
+    first = Factors.first(account, enrolled.factor())
     try:
         dynamodb.execute(
             challenges.use(challenge, attempt=attempt, now_s=now_s),

@@ -47,18 +47,19 @@ class Enrolled:
     account: str
     passkey: Passkey
     certificate: str
+    enrolled_at: int
     established_at: int
 
     def credential(self) -> dict[str, Any]:
         """Return the credential's item."""
         return credentials.to_item(self.account, self.passkey, certificate=self.certificate)
 
-    def factor(self, *, now_s: int, recovered: bool = False, label: bytes = b"") -> EnrolledPasskey:
+    def factor(self, *, recovered: bool = False, label: bytes = b"") -> EnrolledPasskey:
         """Return it as one of the account's factors."""
         return EnrolledPasskey(
             id=credentials.id_of(self.passkey.credential_id),
             credential_id=self.passkey.credential_id,
-            added_at=now_s,
+            added_at=self.enrolled_at,
             established_at=self.established_at,
             recovered=recovered,
             label=label,
@@ -98,4 +99,4 @@ def certified(evidence: Evidence) -> Enrolled:
         )
     except Exception as error:
         raise CertifierError("certifier's answer") from error
-    return Enrolled(told.sub, passkey, compact, told.est)
+    return Enrolled(told.sub, passkey, compact, told.iat, told.est)

@@ -15,6 +15,8 @@ from portcullis.identity import tables
 PROVISIONAL_S = 86_400
 """A new factor that no older one approved is provisional this long."""
 PASSKEYS_MAX = 16
+RECOVERED_MAX = 4
+"""Room beyond that for recoveries: an owner who lost sixteen passkeys can remove none."""
 
 
 class LastFactorError(ConflictError):
@@ -183,7 +185,10 @@ class Factors:
         Raises:
             TooManyPasskeysError: there are as many as there may be.
         """
-        self.demand_room()
+        if not passkey.recovered:
+            self.demand_room()
+        elif len(self.passkeys) >= PASSKEYS_MAX + RECOVERED_MAX:
+            raise TooManyPasskeysError
         return self.next(passkeys=(*self.passkeys, passkey))
 
     def demand_room(self) -> None:

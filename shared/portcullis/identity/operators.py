@@ -66,10 +66,10 @@ def ordered(
         raise InvalidCommandError from error
     if any(command.kind != expected_kind for command in given):
         raise InvalidCommandError
-    people = {command.iss for command in given}
-    keys = {one.header["kid"] for one in parsed}  # each is its key's: it was compared
+    # A name has one key for ever, so two keys are two names, too. Each ``kid`` was compared.
+    keys = {one.header["kid"] for one in parsed}
     told = {command.body for command in given}
-    if len(people) < len(given) or len(keys) < len(given) or len(told) > 1:
+    if len(keys) < len(given) or len(told) > 1:
         raise TwoOperatorsRequiredError
     return given
 

@@ -102,9 +102,9 @@ def add(
     if not enrolled.account == challenge.account == account:
         raise challenges.ChallengeRefusedError
     key = person.ensured(account) if label else None
-    bare = enrolled.factor(now_s=now_s)
+    bare = enrolled.factor()
     sealed = key.seal(label, record=bare.id, field=passkey_list.FIELD) if key and label else b""
-    factor = enrolled.factor(now_s=now_s, label=sealed)
+    factor = enrolled.factor(label=sealed)
     attempt = entropy.new_id()
 
     def decide(seen: Seen) -> Change:

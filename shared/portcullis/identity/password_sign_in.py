@@ -17,7 +17,7 @@ from portcullis.identity.logins import LoginRefusedError
 from portcullis.identity.standing import Standing
 from portcullis.identity.starting import SignInRefusedError
 from portcullis.identity.tickets import Ticket
-from portcullis.identity.verifiers import Verifier, WrongPasswordError
+from portcullis.identity.verifiers import UnusableVerifierError, Verifier, WrongPasswordError
 from portcullis.source import Source
 
 NOBODY = "a" * 26
@@ -62,7 +62,7 @@ def begin(login: str, password: str, *, proof: Proof, source: Source, now_s: int
         (tables.standing(), tables.standing_key(account)),
     )
     ticket = _ticket(indexes, verifier_id, enrolled, standing_item)
-    usable = verifiers.from_item(password_item) if ticket and password_item else None
+    usable = _usable(password_item) if ticket else None
     _check(spelled, usable, account=account, verifier_id=verifier_id)
     if ticket is None or enrolled is None or usable is None:
         raise SignInRefusedError
@@ -91,6 +91,20 @@ def _ticket(
         verifier=verifier_id,
         totp=held.totp.enrolment if held.totp else "",
     )
+
+
+def _usable(item: Item | None) -> Verifier | None:
+    """Return a stored verifier; one that is none of ours counts as absent, and is an alarm.
+
+    An answer of its own would tell names that exist from those that do not.
+    """
+    if item is None:
+        return None
+    try:
+        return verifiers.from_item(item)
+    except UnusableVerifierError:
+        log.alarm("verifier-unusable", {})
+        return None
 
 
 def _check(password: str, verifier: Verifier | None, *, account: str, verifier_id: str) -> None:

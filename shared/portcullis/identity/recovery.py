@@ -123,7 +123,7 @@ def _commit(
     found = recovery_codes.find(code, now_s=now_s)
     if found.account != enrolled.account or found.account != challenge.account:
         raise RecoveryRefusedError
-    factor = enrolled.factor(now_s=now_s, recovered=True)
+    factor = enrolled.factor(recovered=True)
     started = Event(
         "recovery-started", {"passkey": factor.id, "by": _by(found), "frozen_until": until}
     )

@@ -77,8 +77,6 @@ ENROLMENT_BY_ACCOUNT = Policy("enrolment-account", burst=30, period_s=3600)
 """One in 120 s: each is a signed certificate and a credential that is kept."""
 APPROVALS_BY_ACCOUNT = Policy("approvals-account", burst=60, period_s=600)
 """One in 10 s: faster than a person approves, so what is faster is no person."""
-REFRESH_BY_SESSION = Policy("refresh-session", burst=60, period_s=900)
-"""One in 15 s, where an access token lives 15 minutes and a retry is one more."""
 
 
 def admit(policy: Policy, subject: str, *, now_s: int) -> None:

@@ -284,7 +284,7 @@ class Account:
     codes: list[Code] = field(default_factory=list)
     good_set: int = 0
     sets: int = 0
-    logins: list[str] = field(default_factory=list)
+    passwords: list[Password] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     listed: list[Session] = field(default_factory=list)
     approvals: list[Approval] = field(default_factory=list)

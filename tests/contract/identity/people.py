@@ -41,7 +41,7 @@ from portcullis.identity import (
     totp_enrolment,
 )
 from portcullis.identity.changes import Principal
-from portcullis.identity.factors import Factors
+from portcullis.identity.factors import EnrolledPasskey, Factors
 from portcullis.identity.families import Handle, RefreshToken
 from portcullis.identity.passkey_adding import Addition
 from portcullis.identity.passkeys import Assertion, Registration
@@ -235,6 +235,17 @@ class Person:
         item = dynamodb.get(tables.standing(), tables.standing_key(self.account))
         assert item is not None
         return Standing.from_item(item)
+
+    def hold(self, count: int) -> None:
+        """Let the account hold *count* passkeys, as that many additions would have left it."""
+        held = self.factors
+        more = tuple(
+            EnrolledPasskey(
+                id=f"{index:026}", credential_id=bytes([index]), added_at=0, established_at=0
+            )
+            for index in range(count - len(held.passkeys))
+        )
+        dynamodb.execute(held.next(passkeys=(*held.passkeys, *more)).written_after(held))
 
     def sign_in(self, *, at_s: int | None = None) -> Family:
         """Start a session through the product, bound to a new key."""

@@ -168,7 +168,8 @@ def _play(names: Sequence[str], deeds: Sequence[Deed], path: list[_Choice]) -> R
         else:
             if len(path) == len(steps):
                 path.append(_Choice(options))
-            assert path[len(steps)].options == options, "the same order took another way"
+            came_of_it = [lane.outcome for lane in lanes]
+            assert path[len(steps)].options == options, f"another way this time: {came_of_it}"
             chosen = path[len(steps)].lane
         steps.append(Step(chosen, waiting[chosen]))
         lanes[chosen].proceed()

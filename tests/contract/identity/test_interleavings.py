@@ -11,7 +11,7 @@ from functools import cached_property
 
 import pytest
 
-from portcullis.aws import dynamodb
+from portcullis.aws import clients, dynamodb
 from portcullis.aws.dynamodb import Item
 from portcullis.evidence.access_token import AccessToken
 from portcullis.identity import (
@@ -273,9 +273,14 @@ TRIPLES = [
     if {*REFRESHES, "thief"} & {*names} and {*ENDINGS} & {*names}
 ]
 CLOSEST = [
+    ("refresh", "refresh", "revoke"),
     ("refresh", "refresh", "kill"),
+    ("refresh", "retry", "kill"),
+    ("refresh", "kill", "sign-in"),
+    ("retry", "kill", "visit"),
+    ("refresh", "end-others", "visit"),
 ]
-"""Those triples in which most can go wrong: what is run if nobody asks for all."""
+"""Those triples in which the most can go wrong: what is run if nobody asks for all."""
 
 
 @dataclass(frozen=True)
@@ -578,6 +583,8 @@ class Stage:
 @pytest.fixture
 def stage(product: Product, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """An account on the product's tables, whose operations stop before every call to them."""
+    # However busy the machine is, a schedule waits: a time-out would be another one.
+    monkeypatch.setattr(clients, "READ_TIMEOUT_S", schedules.STEP_TIMEOUT_S)
     tokens.family_keys()
     nonces.fresh()
     # Its passkey is synced, which counts no signatures: two that its owner gave may cross.

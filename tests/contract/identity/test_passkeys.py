@@ -15,7 +15,6 @@ from portcullis.identity.changes import ApprovalRequiredError
 from portcullis.identity.enrolment import PasskeyKnownError
 from portcullis.identity.factors import (
     PASSKEYS_MAX,
-    EnrolledPasskey,
     LastFactorError,
     NoSuchFactorError,
     TooManyPasskeysError,
@@ -79,18 +78,6 @@ def _answered(family: Family) -> Registration:
     options = passkey_adding.options(family.principal("POST", "/passkeys/options"), now_s=now())
     answer = Authenticator().create(options, setting("PUBLIC_ORIGIN"))
     return Registration.model_validate(answer)
-
-
-def _hold(person: Person, count: int) -> None:
-    """Let the account hold *count* passkeys, as that many additions would have left it."""
-    held = person.factors
-    more = tuple(
-        EnrolledPasskey(
-            id=f"{index:026}", credential_id=bytes([index]), added_at=0, established_at=0
-        )
-        for index in range(count - len(held.passkeys))
-    )
-    dynamodb.execute(held.next(passkeys=(*held.passkeys, *more)).written_after(held))
 
 
 # Adding
@@ -184,9 +171,9 @@ def test_an_account_holds_sixteen_passkeys(
     product: Product, person: Person, family: Family
 ) -> None:
     """The seventeenth is refused at its options, and at its addition if there was room before."""
-    _hold(person, PASSKEYS_MAX - 1)
+    person.hold(PASSKEYS_MAX - 1)
     registration = _answered(family)
-    _hold(person, PASSKEYS_MAX)
+    person.hold(PASSKEYS_MAX)
     with only_throttled(product[0]), pytest.raises(TooManyPasskeysError):
         _add(registration, family)
     with only_throttled(product[0]), pytest.raises(TooManyPasskeysError):
@@ -195,7 +182,7 @@ def test_an_account_holds_sixteen_passkeys(
 
 def test_of_two_passkeys_for_the_last_place_one_is_added(person: Person, family: Family) -> None:
     """Two additions that both saw room leave sixteen passkeys, not seventeen."""
-    _hold(person, PASSKEYS_MAX - 1)
+    person.hold(PASSKEYS_MAX - 1)
     registrations = [_answered(family) for _ in range(2)]
     with Race[object](2) as duel:
         outcomes = duel.run(*(functools.partial(_add, one, family) for one in registrations))
