@@ -8,6 +8,7 @@ account without one and a restricted account cannot be told apart.
 import hmac
 from dataclasses import dataclass
 
+from portcullis import log
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import Item
 from portcullis.evidence.dpop import Proof
