@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.session import get_session
+from botocore.session import Session, get_session
 
 from tests.support.http import Reply, send
 from tests.support.stack import ACCOUNT, REGION, Stack
@@ -83,7 +83,7 @@ def aws(
     Raises:
         botocore.exceptions.ClientError: AWS refuses.
     """
-    client = get_session().create_client(
+    client = _session().create_client(
         service,
         region_name=REGION,
         endpoint_url=endpoint,
@@ -97,3 +97,9 @@ def aws(
     finally:
         client.close()
     return result
+
+
+@cache
+def _session() -> Session:
+    """Return the one session that makes all clients: it reads a service's model once."""
+    return get_session()

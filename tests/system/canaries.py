@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -91,12 +92,15 @@ def of_keys(keys: Iterable[ProofKey]) -> set[Canary]:
 
 def find(canaries: Iterable[Canary], kept: Iterable[Kept]) -> set[Finding]:
     """Return which canaries lie where."""
-    patterns = [(canary.name, _pattern(canary.value)) for canary in canaries]
+    places: dict[str, list[bytes]] = {}
+    for one in kept:
+        places.setdefault(one.place, []).append(one.data)
+    whole = {place: b"\n".join(pieces) for place, pieces in places.items()}
     return {
-        Finding(name, one.place)
-        for one in kept
-        for name, pattern in patterns
-        if pattern.search(one.data)
+        Finding(canary.name, place)
+        for canary in canaries
+        for place, data in whole.items()
+        if _is_in(canary.value, data)
     }
 
 
@@ -136,13 +140,19 @@ def _raw(canary: Canary) -> Iterator[Canary]:
                     yield Canary(canary.name, raw)
 
 
-def _pattern(value: bytes) -> re.Pattern[bytes]:
-    clear = re.escape(value)
+def _is_in(value: bytes, data: bytes) -> bool:
+    if any(spelled in data for spelled in _encoded(value)):
+        return True
     if value.isdigit():
         # Six digits lie inside many longer numbers.
-        clear = rb"(?<![\w.,:+-])" + clear + rb"(?!\w)"
-    encoded = {value.hex(), value.hex().upper(), *_base64(value)}
-    return re.compile(b"|".join([clear, *(re.escape(one.encode()) for one in sorted(encoded))]))
+        return re.search(rb"(?<![\w.,:+-])" + value + rb"(?!\w)", data) is not None
+    return value in data
+
+
+@cache
+def _encoded(value: bytes) -> frozenset[bytes]:
+    encoded = (value.hex(), value.hex().upper(), *_base64(value))
+    return frozenset(one.encode() for one in encoded)
 
 
 def _base64(value: bytes) -> Iterator[str]:

@@ -244,7 +244,8 @@ def test_a_ticket_is_good_for_its_key_alone(keeper: Keeper, stack: Stack) -> Non
 
 def test_wrong_codes_are_slowed_down_and_told(stack: Stack, keeper: Keeper) -> None:
     """From the fifth in a row on there is a pause, and an event; a passkey is not held up."""
-    ticket, replies = keeper.ticket(), []
+    ticket = keeper.ticket()
+    replies: list[Reply] = []
     while not replies or (replies[-1].status != 429 and len(replies) < TRIES_MAX):
         # A slow machine sits the first pauses out: they double.
         replies.append(keeper.give_code(ticket, keeper.used))
@@ -336,21 +337,19 @@ def test_a_copied_passkey_is_noticed(
     assert told == before + 1
 
 
-def test_a_restricted_account_is_told_so_to_its_passkey_alone(stack: Stack) -> None:
-    """The gate and a passkey hear it; a password hears what every wrong one hears."""
-    keeper = Keeper.settled(stack)
+def test_a_restricted_account_is_told_so(stack: Stack) -> None:
+    """By the gate, and where its passkey would sign in; its session gets no further token."""
+    person = owner(stack)
     root(stack, "dynamodb").update_item(
         TableName=table(stack, "Standing"),
-        Key={"pk": {"S": keeper.account}},
+        Key={"pk": {"S": person.account}},
         UpdateExpression="SET #status = :restricted",
         ExpressionAttributeNames={"#status": "status"},
         ExpressionAttributeValues={":restricted": {"S": "RESTRICTED"}},
     )
-    assert answered(keeper.wallets()) == (401, "account-restricted")
-    assert keeper.refresh().json["error"] == "invalid_grant"
-    assert answered(keeper.sign_in()) == (403, "account-restricted")
-    right = keeper.give_password(keeper.login, keeper.password)
-    assert answered(right) == (401, "sign-in-refused")
+    assert answered(person.wallets()) == (401, "account-restricted")
+    assert person.refresh().json["error"] == "invalid_grant"
+    assert answered(person.sign_in()) == (403, "account-restricted")
 
 
 def test_the_33rd_session_displaces_the_first(stack: Stack) -> None:

@@ -15,8 +15,8 @@ from portcullis.errors import InfrastructureError
 
 CONNECT_TIMEOUT_S = 1.0
 READ_TIMEOUT_S = 1.5
-INVOCATION_TIMEOUT_S = 3.5
-"""For an invoked function, which has 3 s: its caller gives up later than it does."""
+INVOCATION_TIMEOUT_S = 6.0
+"""For an invoked function, which has 3 s, and as long again for a cold start before them."""
 ATTEMPTS_MAX = 2
 
 type Service = Literal["dynamodb", "kms", "lambda", "sns"]

@@ -6,11 +6,12 @@ account without one and a restricted account cannot be told apart.
 """
 
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass
 
 from portcullis import log
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import Item
+from portcullis.aws.dynamodb import ConditionFailedError, Item
 from portcullis.evidence.dpop import Proof
 from portcullis.identity import logins, once, passwords, tables, throttle, tickets, verifiers
 from portcullis.identity.factors import Factors
@@ -68,7 +69,8 @@ def begin(login: str, password: str, *, proof: Proof, source: Source, now_s: int
     if ticket is None or enrolled is None or usable is None:
         raise SignInRefusedError
     text, insert = tickets.issued(ticket, jkt=proof.jkt, now_s=now_s)
-    dynamodb.execute(insert)
+    with suppress(ConditionFailedError):  # of 256 random bits: what is there is this very ticket
+        dynamodb.execute(insert)
     return Pending(
         text, _second_factors(Factors.from_item(enrolled)), is_stale=verifiers.is_stale(usable)
     )

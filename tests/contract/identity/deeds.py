@@ -18,6 +18,8 @@ _caller = st.sampled_from([NOBODY, NOBODY, NOBODY, 0, 1, 2])
 """A session by how far back it began; NOBODY: one that may do everything, if there can be one."""
 _by = st.sampled_from([FIRST, FIRST, FIRST, AGAIN, NOBODY, 0, 1, 2])
 MOSTLY = st.sampled_from([True, True, True, False])
+PAIRS = st.sampled_from([FIRST, FIRST, NOBODY, NOBODY, None])
+"""Who approves the password and the TOTP that an account begins with, if it does."""
 
 type Deed = tuple[str, dict[str, Any]]
 
@@ -38,24 +40,17 @@ _CHEAP = [
     _deed("revoke", account=_which, session=_back, generation=_back),
     _deed("end_one", **_BY_OWNER, other=_back, stranger=st.sampled_from([0, 0, 0, 1])),
     _deed("end_all", **_BY_OWNER, kept=MOSTLY),
-    _deed("add_passkey", **_BY_OWNER, by=_by),
-    _deed("add_passkey", **_BY_OWNER, by=st.just(NOBODY)),
+    _deed("add_passkey", **_BY_OWNER, by=_by, used=st.booleans()),
+    _deed("add_passkey", **_BY_OWNER, by=st.just(NOBODY), used=MOSTLY),
     _deed("remove_passkey", **_BY_OWNER, passkey=_back, by=_by),
     _deed("remove_passkey", **_BY_OWNER, passkey=_back, by=st.just(FIRST)),
     _deed("add_totp", **_BY_OWNER, by=_by, offset=st.sampled_from([-1, -1, -1, 0, 2])),
     _deed("remove_totp", **_BY_OWNER, by=_by),
     _deed("mint", **_BY_OWNER, by=_by),
-    _deed("recover", account=_which, code=st.sampled_from([0, 0, 1, 10])),
+    _deed("recover", account=_which, code=st.sampled_from([0, 0, 1, 10]), used=st.booleans()),
     _deed("cancel", **_BY_OWNER),
     _deed("quarantine", account=_which, killed=st.booleans()),
 ]
-_DEAR = [
-    _deed("set_password", **_BY_OWNER, by=_by, shared=st.sampled_from([False, False, True])),
-    _deed("begin", account=_which, known=MOSTLY),
-    _deed("sign_in_by_code", account=_which, offset=st.sampled_from([-1, 0, 1, 1])),
-    _deed("sign_in_by_code", account=_which, offset=st.sampled_from([-1, 0, 1, 1])),
-]
-"""What computes Argon2."""
 _KILLS = [
     deed
     for _ in range(3)
@@ -64,13 +59,27 @@ _KILLS = [
         _deed("quarantine", account=_which, killed=st.booleans()),
         _deed("end_all", **_BY_OWNER, kept=MOSTLY),
         _deed("remove_passkey", **_BY_OWNER, passkey=_back, by=st.just(FIRST)),
-        _deed("recover", account=_which, code=st.just(0)),
+        _deed("recover", account=_which, code=st.just(0), used=st.booleans()),
         _deed("cancel", **_BY_OWNER),
         _deed("revoke", account=_which, session=_back, generation=st.just(0)),
     )
 ]
 """What nothing may be overtaken by unnoticed."""
-_OVERTAKE = {"slow": st.one_of(*_CHEAP), "fast": st.one_of(*_KILLS, *_CHEAP)}
+_DEAR = [
+    _deed("set_password", **_BY_OWNER, by=_by, shared=st.sampled_from([False, False, True])),
+    _deed("begin", account=_which, known=MOSTLY),
+    *(
+        _deed(
+            "sign_in_by_code",
+            account=_which,
+            offset=st.sampled_from([-1, 0, 1, 1]),
+            first=st.one_of(st.none(), *_KILLS),
+        )
+        for _ in range(2)
+    ),
+]
+"""What computes Argon2."""
+_OVERTAKE = {"slow": st.one_of(*_CHEAP, *_DEAR), "fast": st.one_of(*_KILLS, *_CHEAP)}
 _PAUSES_S = [1, 1, 29, 31, 121, 299, 301, 899, DAY_S - 1, DAY_S, DAY_S, 8 * DAY_S]
 DEEDS = st.one_of(
     *_CHEAP,

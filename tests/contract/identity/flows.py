@@ -59,11 +59,13 @@ class Flow:
     """A flow: how it is prepared, what it reports, and what its repetition hears.
 
     ``prepare`` returns the deed, bound to one proof. ``kinds``: the events of its account.
+    ``guesses``: it is a guess at something, so its proof is used up before it is looked at.
     """
 
     prepare: Callable[[Person, Family], Deed]
     kinds: tuple[str, ...] = ()
     repeated: type[RefusedError] = ProofReplayedError
+    guesses: bool = False
 
 
 def _account_options(_: Person, __: Family) -> Deed:
@@ -256,11 +258,11 @@ FLOWS = {
     "removal of TOTP": Flow(_totp_removal, ("totp-removed",)),
     "first password": Flow(_password, ("password-set",)),
     "change of password": Flow(_password_change, ("password-set",)),
-    "password": Flow(_first_half),
+    "password": Flow(_first_half, guesses=True),
     "code": Flow(_code, STARTED, repeated=TicketRefusedError),
     "passkey after a password": Flow(_passkey_after_password, STARTED, repeated=TicketRefusedError),
     "minting of codes": Flow(_minting, ("recovery-codes-minted",)),
-    "recovery options": Flow(_recovery_options),
+    "recovery options": Flow(_recovery_options, guesses=True),
     "recovery": Flow(_recovery, ("recovery-started",), repeated=ChallengeRefusedError),
     "cancellation": Flow(_cancellation, ("recovery-cancelled",)),
     "end of one session": Flow(_end_of_one, ("session-ended",)),

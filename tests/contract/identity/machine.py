@@ -64,7 +64,7 @@ from portcullis.identity.totp_enrolment import CodeRefusedError, TotpEnrolledErr
 from portcullis.settings import setting
 from portcullis.source import Source
 from tests.contract.identity import model, records
-from tests.contract.identity.deeds import AGAIN, DEEDS, FIRST, MOSTLY, NOBODY, Deed
+from tests.contract.identity.deeds import AGAIN, DEEDS, FIRST, NOBODY, PAIRS, Deed
 from tests.contract.identity.model import (
     DAY_S,
     Account,
@@ -175,9 +175,9 @@ class Machine(RuleBasedStateMachine):
     def _now(self) -> int:
         return self._watch.now_s
 
-    @initialize(pair=MOSTLY)
-    def open_accounts(self, *, pair: bool) -> None:
-        """Everybody opens an account; the first one may begin with password and TOTP as well."""
+    @initialize(by=PAIRS)
+    def open_accounts(self, by: int | None) -> None:
+        """Everybody opens an account; the first one begins with codes, and perhaps with a pair."""
         for _ in range(ACCOUNTS):
             key, holder = ProofKey(), _synced()
             proof = proof_of(key, OPEN_OPTIONS, at_s=self._now)
@@ -193,9 +193,11 @@ class Machine(RuleBasedStateMachine):
             )
             passkey = Passkey(_passkey_id(holder), holder, established_at=self._now)
             self._accounts.append(Account(account, [passkey], self._now, SESSIONS_MAX))
-        if pair:
-            self.set_password(0, NOBODY, FIRST, shared=False)
-            self.add_totp(0, NOBODY, FIRST, -1)
+        self.mint(0, NOBODY, FIRST)
+        if by is not None:
+            self.set_password(0, NOBODY, by, shared=False)
+            self.add_totp(0, NOBODY, by, -1)
+            self.sign_in_by_code(0, 0, first=None)
 
     @rule(deed=DEEDS)
     def do(self, deed: Deed) -> None:
@@ -257,9 +259,11 @@ class Machine(RuleBasedStateMachine):
             Ticket(pending.ticket, owner, key, owner.epoch, shown, owner.totp, expires)
         )
 
-    def sign_in_by_code(self, account: int, offset: int) -> None:
-        """Sign in with the password and a TOTP code, one right after the other."""
+    def sign_in_by_code(self, account: int, offset: int, first: Deed | None) -> None:
+        """Sign in with the password and a TOTP code, at once or after something else."""
         self.begin(account, known=True)
+        if first is not None:
+            self._do((first[0], {**first[1], "account": account}))
         if self._account(account).password is not None:
             self.answer_code(0, offset)
 
@@ -420,8 +424,8 @@ class Machine(RuleBasedStateMachine):
 
     # Factors
 
-    def add_passkey(self, account: int, session: int, by: int) -> None:
-        """Add a passkey, approved or not."""
+    def add_passkey(self, account: int, session: int, by: int, *, used: bool) -> None:
+        """Add a passkey, approved or not, and perhaps sign in with it."""
         mine = self._caller(account, session)
         if mine is None or not self._is_let_in(mine, ("POST", "/passkeys/options")):
             return
@@ -447,6 +451,8 @@ class Machine(RuleBasedStateMachine):
             established_at = self._now + (0 if approval else DAY_S)
             owner.passkeys.append(Passkey(_passkey_id(holder), holder, established_at))
             owner.events.append("passkey-added")
+            if used:
+                self._sign_in(owner, owner.passkeys[-1])
 
         self._changes(
             mine,
@@ -626,8 +632,8 @@ class Machine(RuleBasedStateMachine):
                 apply=apply,
             )
 
-    def recover(self, account: int, code: int) -> None:
-        """Recover an account with a code: a good one, a used one or a burned one."""
+    def recover(self, account: int, code: int, *, used: bool) -> None:
+        """Recover an account with a code: a good one, a used one or a burned one; and sign in."""
         owner = self._account(account)
         if not owner.codes:
             return
@@ -669,6 +675,8 @@ class Machine(RuleBasedStateMachine):
         owner.frozen_until = max(owner.frozen_until, self._now + DAY_S)
         owner.kill()
         owner.events.append("recovery-started")
+        if used:
+            self._sign_in(owner, owner.passkeys[-1])
 
     def cancel(self, account: int, session: int) -> None:
         """Cancel a recovery, if there is one."""
@@ -727,10 +735,15 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def tables_agree(self) -> None:
-        """The tables hold what the model holds, and nothing that it does not know."""
+        """The tables hold what the model holds, and no dead token passes the gate."""
         touched, self._touched = self._touched, set()
         for owner in touched:
             self._agree(owner)
+            for session in owner.sessions:
+                for token in session.tokens:
+                    # Not one that is alive: the gate would see it, and that changes its family.
+                    if session.passes(token, self._now) and self._now < token.expires:
+                        self._come(session, token, ("GET", "/sessions"))
         self._agrees = True
 
     def _agree(self, owner: Account) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from portcullis.aws import dynamodb
-from portcullis.errors import RefusedError
+from portcullis.errors import InfrastructureError, RefusedError
+from portcullis.evidence.errors import ProofReplayedError
 from portcullis.identity import person as persons
 from portcullis.identity import sessions, tables, tokens
 from portcullis.identity.tokens import Tokens
@@ -13,7 +14,7 @@ from tests.contract.identity.flows import FLOWS, Flow
 from tests.contract.identity.people import Family, Person
 from tests.contract.identity.race import Race, split
 from tests.contract.identity.records import only_throttled
-from tests.support import jws
+from tests.support import faults, jws
 from tests.support.faults import TRANSACTION, Loss, Proxy
 
 pytestmark = pytest.mark.contract
@@ -23,8 +24,9 @@ EACH = pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
 
 @pytest.fixture(autouse=True)
 def _warm(person: Person) -> None:
-    """The person's key is there: its making is a transaction of its own."""
+    """Keys and secrets are there: their making is a transaction of its own."""
     persons.ensured(person.account)
+    tables.throttle_secret()
 
 
 def _kinds(person: Person) -> list[str]:
@@ -55,6 +57,27 @@ def test_of_the_same_request_twice_at_once_one_counts(
         granted, refused = split(duel.run(deed, deed), RefusedError)
     assert (len(granted), len(refused)) == (1, 1)
     assert _kinds(person)[len(before) :] == list(flow.kinds)
+
+
+@EACH
+def test_what_the_store_did_not_take_may_be_sent_again(
+    proxy: Proxy, person: Person, family: Family, flow: Flow
+) -> None:
+    """When the store fails nothing is done, and the very same request succeeds afterwards."""
+    deed = flow.prepare(person, family)
+    before = _kinds(person)
+    failed = proxy.fail_before(TRANSACTION, times=faults.ALWAYS)
+    with pytest.raises(InfrastructureError):
+        deed()
+    assert failed.hits > 0
+    proxy.heal()
+    assert _kinds(person) == before
+    if flow.guesses:
+        with pytest.raises(ProofReplayedError):
+            deed()
+    else:
+        deed()
+        assert _kinds(person)[len(before) :] == list(flow.kinds)
 
 
 @EACH
