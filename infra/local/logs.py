@@ -36,7 +36,7 @@ def function_events(*, name: str, endpoint: str, since: int, until: int) -> Iter
     events = [
         (event["timestamp"], group["logGroupName"], event["message"].rstrip())
         for page in logs.get_paginator("describe_log_groups").paginate(
-            logGroupNamePrefix=f"/aws/lambda/{name}-"
+            logGroupNamePrefix=f"/{name}/"
         )
         for group in page["logGroups"]
         for found in logs.get_paginator("filter_log_events").paginate(
@@ -46,7 +46,7 @@ def function_events(*, name: str, endpoint: str, since: int, until: int) -> Iter
     ]
     for timestamp, group, message in sorted(events, key=lambda event: event[0]):
         at = datetime.fromtimestamp(timestamp / 1000, UTC)
-        yield f"{at:%H:%M:%S} {group.removeprefix('/aws/lambda/')}  {message}"
+        yield f"{at:%H:%M:%S} {group.removeprefix(f"/{name}/")}  {message}"
 
 
 def _now_ms() -> int:
