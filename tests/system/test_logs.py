@@ -12,7 +12,7 @@ HEARD_SECONDS = 20.0
 def test_a_function_s_line_is_among_the_logs(stack: Stack) -> None:
     """After a request, the line of the function that answered it is shown under its zone."""
     since = int(time.time() * 1000)
-    assert Client(stack.public_origin).call("POST", "/sessions/options", proof=None).status == 400
+    assert Client(stack.public_origin).call("POST", "/sessions/options").status == 415
     deadline = time.monotonic() + HEARD_SECONDS
     while True:
         lines = logs.function_events(

@@ -225,6 +225,7 @@ def test_an_inserted_credential_does_not_sign_in(
         "pk": credential_pk(passkey),
         "credential_id": {"B": passkey.id},
         "public_key": {"B": passkey.cose_key},
+        "sign_count": {"N": "0"},
         "certificate": {"S": given},
     }
     act.aws("dynamodb", "execute_statement", **insert(table(stack, "Identity"), row))
