@@ -46,7 +46,7 @@ def function_events(*, name: str, endpoint: str, since: int, until: int) -> Iter
     ]
     for timestamp, group, message in sorted(events, key=lambda event: event[0]):
         at = datetime.fromtimestamp(timestamp / 1000, UTC)
-        yield f"{at:%H:%M:%S} {group.removeprefix(f"/{name}/")}  {message}"
+        yield f"{at:%H:%M:%S} {group.removeprefix(f'/{name}/')}  {message}"
 
 
 def _now_ms() -> int:
