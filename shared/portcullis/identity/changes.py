@@ -33,7 +33,7 @@ from portcullis.identity.assurance import Route
 from portcullis.identity.factors import Factors
 from portcullis.identity.gate import SessionEndedError, SessionTerminatedError
 from portcullis.identity.outbox import Event
-from portcullis.identity.standing import AccountRestrictedError, Standing
+from portcullis.identity.standing import AccountFrozenError, AccountRestrictedError, Standing
 
 ROUNDS_MAX = 6
 PAUSE_S = 0.02
@@ -121,6 +121,18 @@ def demand_approval(principal: Principal, seen: Factors, *, now_s: int) -> None:
     """
     if principal.approved is None and seen.established_passkeys(now_s):
         raise ApprovalRequiredError
+
+
+def demand_removable(principal: Principal, seen: Seen, *, now_s: int) -> None:
+    """Demand that a factor may be removed now: approved, and no recovery has frozen removals.
+
+    Raises:
+        ApprovalRequiredError: there is a passkey, and no approval.
+        AccountFrozenError: a recovery has frozen removals.
+    """
+    demand_approval(principal, seen.factors, now_s=now_s)
+    if seen.standing.is_frozen(now_s):
+        raise AccountFrozenError
 
 
 def commit(

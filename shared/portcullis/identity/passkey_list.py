@@ -13,7 +13,6 @@ from portcullis.identity.factors import EnrolledPasskey, Factors
 from portcullis.identity.gate import SessionEndedError
 from portcullis.identity.outbox import Event
 from portcullis.identity.person import PersonKey
-from portcullis.identity.standing import AccountFrozenError
 
 FIELD = "label"
 
@@ -74,9 +73,7 @@ def remove(id_: str, *, principal: Principal, now_s: int) -> None:
     """
 
     def decide(seen: Seen) -> Change:
-        changes.demand_approval(principal, seen.factors, now_s=now_s)
-        if seen.standing.is_frozen(now_s):
-            raise AccountFrozenError
+        changes.demand_removable(principal, seen, now_s=now_s)
         return Change(
             events=[Event("passkey-removed", {"passkey": id_})],
             factors=seen.factors.without(id_, now_s=now_s),

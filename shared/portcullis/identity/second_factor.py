@@ -122,14 +122,7 @@ def by_code(ticket: str, code: str, *, proof: Proof, source: Source, now_s: int)
                 backoff.remembered(charged, now_s=now_s),
             ),
         )
-        return starting.start(
-            entropy.bytes_of_id(pending.account),
-            seen,
-            grounds,
-            proof=proof,
-            source=source,
-            now_s=now_s,
-        )
+        return starting.start(seen, grounds, proof=proof, source=source, now_s=now_s)
 
     return starting.repeatedly(once)
 
@@ -176,14 +169,7 @@ def by_passkey(
                 *by_key.uses,
             ),
         )
-        return starting.start(
-            entropy.bytes_of_id(pending.account),
-            seen,
-            grounds,
-            proof=proof,
-            source=source,
-            now_s=now_s,
-        )
+        return starting.start(seen, grounds, proof=proof, source=source, now_s=now_s)
 
     return starting.repeatedly(once)
 

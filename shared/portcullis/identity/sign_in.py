@@ -80,7 +80,7 @@ def _once(assertion: Assertion, *, proof: Proof, source: Source, now_s: int) -> 
     if credential is None or seen is None or credential["account"] != account:
         raise SignInRefusedError
     grounds = by_passkey(assertion, credential, seen, challenge=challenge, now_s=now_s)
-    return starting.start(handle, seen, grounds, proof=proof, source=source, now_s=now_s)
+    return starting.start(seen, grounds, proof=proof, source=source, now_s=now_s)
 
 
 def by_passkey(

@@ -104,7 +104,7 @@ def repeatedly(start_once: Callable[[], Tokens | None]) -> Tokens:
 
 
 def start(
-    account_raw: bytes, seen: State, grounds: Grounds, *, proof: Proof, source: Source, now_s: int
+    seen: State, grounds: Grounds, *, proof: Proof, source: Source, now_s: int
 ) -> Tokens | None:
     """Return the tokens of a new session, or None if the account's state moved meanwhile.
 
@@ -112,11 +112,12 @@ def start(
         ProofReplayedError: the proof was used before.
         InfrastructureError: a service did not answer.
     """
-    handle, attempt = Handle.new(account_raw), entropy.new_id()
+    account = seen.standing.account
+    handle, attempt = Handle.new(entropy.bytes_of_id(account)), entropy.new_id()
     token = tokens.family_keys().mint(handle, 1)
     session = Session(
         sid=handle.sid,
-        account=seen.standing.account,
+        account=account,
         status=LIVE,
         epoch=seen.standing.epoch,
         jkt=proof.jkt,
@@ -148,11 +149,9 @@ def start(
             dynamodb.insert(tables.identity(), session.to_item()),
             *(ending.ended(sid, reason="displaced", now_s=now_s) for sid in displaced),
             seen.sessions.with_only((*kept, session.sid)),
-            standing.demanded(seen.standing.account, epoch=seen.standing.epoch),
+            standing.demanded(account, epoch=seen.standing.epoch),
             factors.demanded(seen.factors),
-            *outbox.numbered(
-                seen.standing.account, *ends, started, after=seen.last_event, at_s=now_s
-            ),
+            *outbox.numbered(account, *ends, started, after=seen.last_event, at_s=now_s),
         )
     except ConditionFailedError:
         used = dynamodb.get(tables.once(), tables.proof_key(proof))

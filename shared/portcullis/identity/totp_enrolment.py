@@ -11,7 +11,6 @@ from portcullis.identity import changes, factors, once, person, tables, throttle
 from portcullis.identity.changes import Change, Principal, Seen
 from portcullis.identity.factors import Totp
 from portcullis.identity.outbox import Event
-from portcullis.identity.standing import AccountFrozenError
 
 CONFIRM_S = 600
 """ASVS 6.4.1: a secret that nobody confirmed is good for this long."""
@@ -127,9 +126,7 @@ def remove(principal: Principal, *, now_s: int) -> None:
     """
 
     def decide(seen: Seen) -> Change:
-        changes.demand_approval(principal, seen.factors, now_s=now_s)
-        if seen.standing.is_frozen(now_s):
-            raise AccountFrozenError
+        changes.demand_removable(principal, seen, now_s=now_s)
         return Change(
             events=[Event("totp-removed")],
             factors=seen.factors.without_totp(now_s=now_s),
