@@ -51,12 +51,12 @@ _CHEAP = [
     _deed("cancel", **_BY_OWNER),
     _deed("quarantine", account=_which, killed=st.booleans()),
 ]
+# Hypothesis draws evenly from several, and counts one and the same strategy once.
 _KILLS = [
     deed
-    for _ in range(3)
+    for _ in range(4)
     for deed in (
-        _deed("quarantine", account=_which, killed=st.booleans()),
-        _deed("quarantine", account=_which, killed=st.booleans()),
+        *(_deed("quarantine", account=_which, killed=st.booleans()) for _ in range(4)),
         _deed("end_all", **_BY_OWNER, kept=MOSTLY),
         _deed("remove_passkey", **_BY_OWNER, passkey=_back, by=st.just(FIRST)),
         _deed("recover", account=_which, code=st.just(0), used=st.booleans()),
@@ -79,7 +79,18 @@ _DEAR = [
     ),
 ]
 """What computes Argon2."""
-_OVERTAKE = {"slow": st.one_of(*_CHEAP, *_DEAR), "fast": st.one_of(*_KILLS, *_CHEAP)}
+_STARTS = [
+    deed
+    for _ in range(3)
+    for deed in (
+        _deed("sign_in", account=_which, passkey=_back),
+        _deed("sign_in_by_code", account=_which, offset=st.just(1), first=st.none()),
+        _deed(
+            "refresh", account=_which, session=_back, generation=st.just(0), own=st.just(value=True)
+        ),
+    )
+]
+_OVERTAKE = {"slow": st.one_of(*_STARTS, *_CHEAP, *_DEAR), "fast": st.one_of(*_KILLS, *_CHEAP)}
 _PAUSES_S = [1, 1, 29, 31, 121, 299, 301, 899, DAY_S - 1, DAY_S, DAY_S, 8 * DAY_S]
 DEEDS = st.one_of(
     *_CHEAP,
@@ -91,7 +102,6 @@ DEEDS = st.one_of(
         token=_back,
         route=st.sampled_from(sorted(assurance.DEMANDS)),
     ),
-    # Hypothesis draws evenly, and counts one and the same strategy once.
     *(_deed("wait", pause_s=st.sampled_from(_PAUSES_S)) for _ in range(2)),
     *(_deed("lift") for _ in range(3)),
     *(_deed("overtake", **_OVERTAKE) for _ in range(10)),

@@ -243,7 +243,7 @@ class Person:
             EnrolledPasskey(
                 id=f"{index:026}", credential_id=bytes([index]), added_at=0, established_at=0
             )
-            for index in range(count - len(held.passkeys))
+            for index in range(len(held.passkeys), count)
         )
         dynamodb.execute(held.next(passkeys=(*held.passkeys, *more)).written_after(held))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from portcullis.aws import dynamodb, kms
+from portcullis.aws import kms
 from portcullis.evidence import enrolments
 from portcullis.evidence.approvals import Act
 from portcullis.evidence.enrolments import Certificate
@@ -181,7 +181,7 @@ def test_an_addition_is_established_by_an_approval_of_this_passkey(
         person.approve(family, Act(kind="set-password", fields=[])),
         person.approve(other, act),
         stranger.approve(theirs, act),
-        jws.altered(person.approve(family, act), iat=now()),
+        jws.altered(person.approve(family, act), jti="a" * 26),
         "",
     ):
         _refuses(product, EnrolmentRefusedError, **shown, approval=approval)
@@ -189,9 +189,7 @@ def test_an_addition_is_established_by_an_approval_of_this_passkey(
     assert certificate.est == certificate.iat
 
 
-def test_an_addition_needs_the_accounts_own_token(
-    product: Product, person: Person, family: Family
-) -> None:
+def test_an_addition_needs_the_accounts_own_token(product: Product, family: Family) -> None:
     """No token, one that is not the proof's, or one of another account: nothing is certified."""
     _, shown = _adding(family)
     theirs = Person.with_account().sign_in()
@@ -208,12 +206,9 @@ def test_an_addition_needs_the_accounts_own_token(
         _refuses(product, EnrolmentRefusedError, **{**shown, **wrong})
     stranger = {"token": strange.compact_token, "proof": strange.compact_proof}
     _refuses(product, ChallengeRefusedError, **{**shown, **stranger})
-    assert person.account
 
 
-def test_a_challenge_of_another_account_adds_nothing(
-    product: Product, person: Person, family: Family
-) -> None:
+def test_a_challenge_of_another_account_adds_nothing(product: Product, family: Family) -> None:
     """A challenge that was forged to be this key's stays the account's that asked for it."""
     _, shown = _adding(family)
     options = passkey_adding.options(family.principal("POST", "/passkeys/options"), now_s=now())
@@ -226,8 +221,6 @@ def test_a_challenge_of_another_account_adds_nothing(
         ExpressionAttributeValues={":account": {"S": Person.with_account().account}},
     )
     _refuses(product, ChallengeRefusedError, **{**shown, "credential": _created(options)})
-    assert dynamodb.get(tables.once(), challenge)
-    assert person.account
 
 
 # Recovery

@@ -391,6 +391,24 @@ def test_a_passkey_that_is_removed_during_its_sign_in_does_not_sign_in(
     assert "session-started" not in [one["kind"] for one in records.events(person.account)[3:]]
 
 
+def test_a_sign_in_demands_the_factors_that_it_saw(
+    proxy: Proxy, person: Person, family: Family
+) -> None:
+    """Not the kill alone: a passkey that leaves the factors in between starts no session."""
+    gone = _newcomer(person, family)
+    key = ProofKey()
+    answer, held = gone.assertion(key), person.factors
+    left = held.without(gone.passkey, now_s=now())
+    between = proxy.meanwhile(
+        TRANSACTION,
+        lambda: dynamodb.execute(left.written_after(held)),
+        matching=lambda body: "session-started" in str(body),
+    )
+    with pytest.raises(SignInRefusedError):
+        sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), source=SOURCE, now_s=now())
+    assert between.hits == 1
+
+
 # Counters
 
 
@@ -414,6 +432,23 @@ def test_a_crowd_with_a_cloned_passkey_is_reported_once(person: Person) -> None:
     assert kinds == ["account-opened", "session-started", "passkey-counter-regressed"]
 
 
+def test_a_counter_that_moves_on_in_between_is_not_lowered(proxy: Proxy, person: Person) -> None:
+    """A sign-in demands the counter that it saw: a clone's later use is not written over."""
+    key = ProofKey()
+    answer = person.assertion(key)
+    between = proxy.meanwhile(
+        TRANSACTION,
+        lambda: records.forge(_key_of(person), sign_count=1_000),
+        matching=lambda body: "session-started" in str(body),
+    )
+    with pytest.raises(CounterRegressedError):
+        sign_in.sign_in(answer, proof=proof_of(key, SIGN_IN), source=SOURCE, now_s=now())
+    assert between.hits == 1
+    stored = dynamodb.get(tables.identity(), _key_of(person))
+    assert stored is not None
+    assert stored["sign_count"] == 1_000
+
+
 def test_a_cloned_passkey_approves_nothing(person: Person, family: Family) -> None:
     """An answer with an old counter is no approval, and is reported as at a sign-in."""
     clone = person.authenticator.credentials[-1]
@@ -425,9 +460,9 @@ def test_a_cloned_passkey_approves_nothing(person: Person, family: Family) -> No
     person.approve(family, Act(kind="mint-recovery-codes", fields=[]))
 
 
-def test_a_synced_passkey_that_counts_nothing_is_no_clone(product: Product) -> None:
+@pytest.mark.usefixtures("product")
+def test_a_synced_passkey_that_counts_nothing_is_no_clone() -> None:
     """A counter that is always zero says nothing (WebAuthn section 6.1.1)."""
-    assert product
     person = Person.with_account(Authenticator(backup_eligible=True, counts=False))
     for _ in range(3):
         family = person.sign_in()

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -132,9 +133,8 @@ def test_every_refusal_is_the_same_and_costs_the_same(
     ), costs
 
 
-def test_a_right_password_costs_a_ticket_more(
-    product: Product, proxy: Proxy, member: Person
-) -> None:
+@pytest.mark.usefixtures("member")
+def test_a_right_password_costs_a_ticket_more(product: Product, proxy: Proxy) -> None:
     """Success asks for the same, and writes the ticket."""
     begin(LOGIN, PASSWORD, ProofKey())
     proxy.calls.clear()
@@ -149,10 +149,9 @@ def test_a_right_password_costs_a_ticket_more(
         "VerifyMac": 1,
         "ExecuteTransaction": 1,
     }
-    assert member.account
 
 
-def test_a_copied_verifier_opens_no_other_account(product: Product, member: Person) -> None:
+def test_a_copied_verifier_opens_no_other_account(member: Person) -> None:
     """A row that was copied to another account, name and all, verifies nothing there."""
     thief = Person.with_account()
     thief.put_password(thief.sign_in(), "mallory@example.test", NEW_PASSWORD)
@@ -170,10 +169,10 @@ def test_a_copied_verifier_opens_no_other_account(product: Product, member: Pers
     for password in (NEW_PASSWORD, PASSWORD):
         with pytest.raises(SignInRefusedError):
             begin(LOGIN, password, ProofKey())
-    assert product
 
 
-def test_what_nobody_can_have_is_refused_before_any_cost(product: Product, member: Person) -> None:
+@pytest.mark.usefixtures("member")
+def test_what_nobody_can_have_is_refused_before_any_cost(product: Product) -> None:
     """An impossible name or password is refused for what it is, whoever might own it."""
     for login in ("ab", "a b@example.test", "x" * 300, "", "tab\t@example.test"):
         with only_throttled(product[0]), pytest.raises(SignInRefusedError):
@@ -181,7 +180,6 @@ def test_what_nobody_can_have_is_refused_before_any_cost(product: Product, membe
     for password in ("x" * 600, "\ud800" * 20):
         with only_throttled(product[0]), pytest.raises(PasswordRefusedError):
             begin(LOGIN, password, ProofKey())
-    assert member.account
 
 
 def test_nothing_of_login_or_password_is_stored_in_clear(product: Product, member: Person) -> None:
@@ -200,14 +198,15 @@ def test_nothing_of_login_or_password_is_stored_in_clear(product: Product, membe
 # Login names
 
 
-def test_a_login_name_has_one_spelling(member: Person) -> None:
+@pytest.mark.usefixtures("member")
+def test_a_login_name_has_one_spelling() -> None:
     """Case and Unicode's compatible forms make no other name."""
     for login in (LOGIN.upper(), "\uff41lice@example.test", "Alice@Example.Test"):
         assert begin(login, PASSWORD, ProofKey()).ticket
-    assert member.account
 
 
-def test_a_taken_name_is_given_to_nobody_else(product: Product, member: Person) -> None:
+@pytest.mark.usefixtures("member")
+def test_a_taken_name_is_given_to_nobody_else(product: Product) -> None:
     """In whatever spelling, by somebody with an approval of his own."""
     other = Person.with_account()
     family = other.sign_in()
@@ -217,10 +216,9 @@ def test_a_taken_name_is_given_to_nobody_else(product: Product, member: Person) 
         with only_throttled(product[0]), pytest.raises(LoginTakenError):
             _put(family, login, NEW_PASSWORD, approval=approval)
     assert begin(LOGIN, PASSWORD, ProofKey()).ticket
-    assert member.account
 
 
-def test_a_name_that_was_given_up_is_its_owners_for_ever(product: Product, member: Person) -> None:
+def test_a_name_that_was_given_up_is_its_owners_for_ever(member: Person) -> None:
     """Nobody else gets a released name, and who gave it up may take it again."""
     family = member.sign_in()
     member.put_password(family, "second@example.test", NEW_PASSWORD)
@@ -236,12 +234,11 @@ def test_a_name_that_was_given_up_is_its_owners_for_ever(product: Product, membe
     assert begin(LOGIN, PASSWORD, ProofKey()).ticket
     with pytest.raises(SignInRefusedError):
         begin("second@example.test", NEW_PASSWORD, ProofKey())
-    assert product
 
 
-def test_of_two_accounts_that_take_one_name_one_gets_it(product: Product) -> None:
+@pytest.mark.usefixtures("product")
+def test_of_two_accounts_that_take_one_name_one_gets_it() -> None:
     """Two who saw it free at the same moment: one has it, the other has no password."""
-    assert product
     people = [Person.with_account() for _ in range(2)]
     families = [one.sign_in() for one in people]
     with Race[dict[str, str]](2) as duel:
@@ -389,15 +386,27 @@ def test_a_ticket_dies_with_its_account(
         finish(ticket, totp_code(secret, now()), key)
 
 
+def test_a_ticket_is_of_one_password(member: Person, family: Family) -> None:
+    """Not the kill alone: whatever replaces the verifier makes its tickets worthless."""
+    secret, key = member.add_totp(family), ProofKey()
+    ticket, held = member.pending(key), member.factors
+    assert held.password is not None
+    other = replace(held.password, verifier="a" * 26)
+    dynamodb.execute(held.next(password=other).written_after(held))
+    with pytest.raises(TicketRefusedError):
+        finish(ticket, totp_code(secret, now()), key)
+
+
 @pytest.mark.parametrize("text", ["", "ptk1.", "ptk1.AAAA", "prt1." + "A" * 43, STRAY])
-def test_what_is_no_ticket_is_refused(product: Product, member: Person, text: str) -> None:
+@pytest.mark.usefixtures("member")
+def test_what_is_no_ticket_is_refused(product: Product, text: str) -> None:
     """A text that cannot be one, or is nobody's, charges no account with a failure."""
-    assert member.account
     with only_throttled(product[0]), pytest.raises(TicketRefusedError):
         finish(text, "000000", ProofKey())
 
 
-def test_a_ticket_opens_nothing_else(product: Product, member: Person) -> None:
+@pytest.mark.usefixtures("member")
+def test_a_ticket_opens_nothing_else(product: Product) -> None:
     """It is no access token, no refresh token, and its use is kept nowhere."""
     key = ProofKey()
     ticket = begin(LOGIN, PASSWORD, key).ticket
@@ -418,7 +427,6 @@ def test_a_ticket_opens_nothing_else(product: Product, member: Person) -> None:
     dump = b"\n".join(records.blobs(product[0]))
     assert secret.encode() not in dump
     assert jws.b64url_decode(secret) not in dump
-    assert member.account
 
 
 # The second factor

@@ -190,9 +190,9 @@ def test_a_list_that_has_grown_too_long_is_cut(person: Person) -> None:
     assert all(one.stored.status == sessions.LIVE for one in surplus[4:])
 
 
-def test_sign_ins_at_once_never_leave_more_than_32(product: Product) -> None:
+@pytest.mark.usefixtures("product")
+def test_sign_ins_at_once_never_leave_more_than_32() -> None:
     """Eight devices that sign in at the same moment to a full account displace eight sessions."""
-    assert product
     person = Person.with_account(Authenticator(backup_eligible=True, counts=False))
     before = [person.session_at(1) for _ in range(SESSIONS_MAX)]
     listed(before)
@@ -234,6 +234,21 @@ def test_a_session_that_ends_while_it_is_displaced_is_decided_anew(
     assert records.ends(person.account, oldest.sid) == ["revoked"]
     assert second.stored.status == sessions.LIVE
     assert len(_ids(newest)) == SESSIONS_MAX
+
+
+def test_a_sign_in_demands_the_list_that_it_saw(proxy: Proxy, person: Person) -> None:
+    """A session that takes the last place in between makes the sign-in displace one."""
+    first, *others = [person.session_at(1) for _ in range(SESSIONS_MAX)]
+    listed([first, *others[:-1]])
+    between = proxy.meanwhile(
+        TRANSACTION,
+        lambda: listed(others[-1:]),
+        matching=lambda body: "session-started" in str(body),
+    )
+    newest = person.sign_in()
+    assert between.hits == 1
+    assert _stored(person.account).sids == (*(one.sid for one in others), newest.sid)
+    assert records.ends(person.account, first.sid) == ["displaced"]
 
 
 # Ending

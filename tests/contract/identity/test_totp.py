@@ -29,6 +29,7 @@ from tests.contract.identity.race import Race, split
 from tests.contract.identity.records import only_throttled, unchanged
 from tests.support import jws
 from tests.support.dpop import ProofKey
+from tests.support.faults import TRANSACTION, Proxy
 
 LOGIN, PASSWORD = "alice@example.test", "seven green otters hum"
 STEP_S = totp.STEP_S
@@ -255,6 +256,23 @@ def test_of_two_sign_ins_with_one_code_one_succeeds(member: Person, family: Fami
         granted, refused = split(duel.run(*deeds), SecondFactorRefusedError)
     assert (len(granted), len(refused)) == (1, 1)
     assert is_admitted(granted[0].key, granted[0].access_token)
+
+
+def test_a_sign_in_demands_that_its_step_is_still_ahead(
+    proxy: Proxy, member: Person, family: Family
+) -> None:
+    """A later step that is used between its read and its write makes its code an old one."""
+    secret, key, at_s = member.add_totp(family), ProofKey(), now() + 10 * STEP_S
+    held = member.factors.totp
+    assert held is not None
+    stored = tables.totp_key(member.account, held.enrolment)
+    ticket = member.pending(key, at_s=at_s)
+    between = proxy.meanwhile(
+        TRANSACTION, lambda: records.forge(stored, last_step=at_s // STEP_S + 1)
+    )
+    with pytest.raises(SecondFactorRefusedError):
+        finish(ticket, totp_code(secret, at_s), key, at_s=at_s)
+    assert between.hits == 1
 
 
 def test_an_unconfirmed_enrolment_is_no_second_factor(member: Person, family: Family) -> None:

@@ -1,6 +1,7 @@
 """The factors of an account: whatever is added, changed and removed, a complete way in is left."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from portcullis.errors import RefusedError
 from portcullis.identity.factors import (
     PASSKEYS_MAX,
     PROVISIONAL_S,
+    RECOVERED_MAX,
     EnrolledPasskey,
     Factors,
     LastFactorError,
@@ -158,11 +160,15 @@ def test_what_is_not_there_is_not_found() -> None:
             attempt()
 
 
-def test_there_are_at_most_sixteen_passkeys() -> None:
-    """The seventeenth is refused."""
+def test_there_are_at_most_sixteen_passkeys_and_four_recovered_ones_more() -> None:
+    """The seventeenth is refused, unless a recovery brings it; the twenty-first in any case."""
     held = FIRST
     for index in range(PASSKEYS_MAX - 1):
         held = held.plus(_passkey(str(index), at_s=OPENED_AT))
     with pytest.raises(TooManyPasskeysError):
         held.plus(_passkey("one more", at_s=OPENED_AT))
     held.without("0", now_s=OPENED_AT).demand_room()
+    for index in range(RECOVERED_MAX):
+        held = held.plus(replace(_passkey(f"recovered {index}", at_s=OPENED_AT), recovered=True))
+    with pytest.raises(TooManyPasskeysError):
+        held.plus(replace(_passkey("one more", at_s=OPENED_AT), recovered=True))
