@@ -15,6 +15,7 @@ from tests.support.stack import Stack
 
 HERE = Path(__file__).parent
 NAME = "portcullis-test"
+TIMEOUT_S = 900
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,6 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.system)
+            # The first one builds and deploys the stack, and a life passes by every cold function.
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
             item.add_marker(pytest.mark.xdist_group("system"))
 
 

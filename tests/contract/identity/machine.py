@@ -177,7 +177,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(by=PAIRS)
     def open_accounts(self, by: int | None) -> None:
-        """Everybody opens an account; the first one begins with codes, and perhaps with a pair."""
+        """Everybody opens an account; the first one has codes, burned ones, and perhaps a pair."""
         for _ in range(ACCOUNTS):
             key, holder = ProofKey(), _synced()
             proof = proof_of(key, OPEN_OPTIONS, at_s=self._now)
@@ -193,7 +193,8 @@ class Machine(RuleBasedStateMachine):
             )
             passkey = Passkey(_passkey_id(holder), holder, established_at=self._now)
             self._accounts.append(Account(account, [passkey], self._now, SESSIONS_MAX))
-        self.mint(0, NOBODY, FIRST)
+        for _ in range(2):
+            self.mint(0, NOBODY, FIRST)
         if by is not None:
             self.set_password(0, NOBODY, by, shared=False)
             self.add_totp(0, NOBODY, by, -1)

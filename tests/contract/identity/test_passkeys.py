@@ -90,8 +90,9 @@ def test_a_passkey_that_an_older_one_approved_is_a_full_factor_at_once(
     newcomer = _newcomer(person, family)
     assert _acr(newcomer.sign_in()) == "phr"
     (added,) = [one for one in records.events(person.account) if one["kind"] == "passkey-added"]
-    assert added["passkey"] == newcomer.passkey
-    assert added["established_at"] == added["at"]
+    factor = person.factors.passkey(newcomer.passkey)
+    assert added["passkey"] == factor.id
+    assert added["established_at"] == factor.established_at == factor.added_at
 
 
 def test_a_passkey_that_nobody_approved_is_provisional_for_a_day(
