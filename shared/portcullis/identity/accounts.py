@@ -58,13 +58,7 @@ def open_account(
     """
     throttle.admit(throttle.ACCOUNTS_BY_NETWORK, source.network, now_s=now_s)
     value = passkeys.answered_challenge(registration.response.clientDataJSON)
-    challenge = challenges.accept(
-        dynamodb.get(tables.once(), tables.challenge_key(value)),
-        value,
-        ceremony="open-account",
-        jkt=proof.jkt,
-        now_s=now_s,
-    )
+    challenge = challenges.answered(value, ceremony="open-account", jkt=proof.jkt, now_s=now_s)
     enrolled = enrolment.certified(
         Evidence(kind="open", credential=registration, proof=compact_proof)
     )

@@ -59,22 +59,19 @@ def certify(evidence: Evidence, *, now_s: int) -> dict[str, Any]:
         InfrastructureError: a service did not answer.
     """
     value = passkeys.answered_challenge(evidence.credential.response.clientDataJSON)
-    item = dynamodb.get(tables.once(), tables.challenge_key(value))
     match evidence.kind:
         case "open":
             proof = _proof(evidence, now_s=now_s)
-            challenge = challenges.accept(
-                item, value, ceremony="open-account", jkt=proof.jkt, now_s=now_s
+            challenge = challenges.answered(
+                value, ceremony="open-account", jkt=proof.jkt, now_s=now_s
             )
             passkey = passkeys.verify_registration(evidence.credential, challenge=challenge)
             account, established = _unused_account(challenge), now_s
         case "add":
-            account, established, passkey = _added(evidence, item, value, now_s=now_s)
+            account, established, passkey = _added(evidence, value, now_s=now_s)
         case "recover":
             proof = _proof(evidence, now_s=now_s)
-            challenge = challenges.accept(
-                item, value, ceremony="recover", jkt=proof.jkt, now_s=now_s
-            )
+            challenge = challenges.answered(value, ceremony="recover", jkt=proof.jkt, now_s=now_s)
             passkey = passkeys.verify_registration(evidence.credential, challenge=challenge)
             account = recovery_codes.find(evidence.code or "", now_s=now_s).account
             if challenge.account != account:
@@ -111,7 +108,7 @@ def _unused_account(challenge: Challenge) -> str:
     return account
 
 
-def _added(evidence: Evidence, item: Any, value: bytes, *, now_s: int) -> tuple[str, int, Passkey]:
+def _added(evidence: Evidence, value: bytes, *, now_s: int) -> tuple[str, int, Passkey]:
     """Return whose passkey it is, from when it is a full factor, and the passkey."""
     origin = setting("PUBLIC_ORIGIN")
     try:
@@ -126,9 +123,7 @@ def _added(evidence: Evidence, item: Any, value: bytes, *, now_s: int) -> tuple[
         )
     except EvidenceError as error:
         raise EnrolmentRefusedError from error
-    challenge = challenges.accept(
-        item, value, ceremony="add-passkey", jkt=shown.proof.jkt, now_s=now_s
-    )
+    challenge = challenges.answered(value, ceremony="add-passkey", jkt=shown.proof.jkt, now_s=now_s)
     if challenge.account != shown.account:
         raise ChallengeRefusedError
     passkey = passkeys.verify_registration(evidence.credential, challenge=challenge)

@@ -118,6 +118,17 @@ def accept(
     return Challenge(value, item.get("account"), item["facts"])
 
 
+def answered(value: bytes, *, ceremony: Ceremony, jkt: str, now_s: int) -> Challenge:
+    """Return the challenge that *value* names, read for this, if it may be answered now.
+
+    Raises:
+        ChallengeRefusedError: it may not, by this key or in this ceremony.
+        InfrastructureError: the store did not answer.
+    """
+    item = dynamodb.get(tables.once(), tables.challenge_key(value))
+    return accept(item, value, ceremony=ceremony, jkt=jkt, now_s=now_s)
+
+
 def use(challenge: Challenge, *, attempt: str, now_s: int) -> Statement:
     """Return the write that uses a challenge up, for the transaction that it permits."""
     return dynamodb.change(

@@ -83,12 +83,8 @@ def add(
     account, label, registration = principal.token.sub, addition.label, addition.credential
     throttle.admit(throttle.ENROLMENT_BY_ACCOUNT, account, now_s=now_s)
     value = passkeys.answered_challenge(registration.response.clientDataJSON)
-    challenge = challenges.accept(
-        dynamodb.get(tables.once(), tables.challenge_key(value)),
-        value,
-        ceremony="add-passkey",
-        jkt=principal.proof.jkt,
-        now_s=now_s,
+    challenge = challenges.answered(
+        value, ceremony="add-passkey", jkt=principal.proof.jkt, now_s=now_s
     )
     enrolled = enrolment.certified(
         Evidence(

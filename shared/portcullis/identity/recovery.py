@@ -84,13 +84,7 @@ def recover(
     """
     throttle.admit(throttle.RECOVERY_BY_NETWORK, source.network, now_s=now_s)
     value = passkeys.answered_challenge(registration.response.clientDataJSON)
-    challenge = challenges.accept(
-        dynamodb.get(tables.once(), tables.challenge_key(value)),
-        value,
-        ceremony="recover",
-        jkt=proof.jkt,
-        now_s=now_s,
-    )
+    challenge = challenges.answered(value, ceremony="recover", jkt=proof.jkt, now_s=now_s)
     throttle.admit(throttle.RECOVERY_BY_ACCOUNT, challenge.account or "", now_s=now_s)
     enrolled = enrolment.certified(
         Evidence(kind="recover", credential=registration, proof=compact_proof, code=code)
