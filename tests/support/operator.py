@@ -1,39 +1,17 @@
 """Operators of the stack: persons with a key each, who come through one role together."""
 
 import json
-import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from tests.support import jws
+from tests.support import commands, jws
+from tests.support.commands import Overrides
 from tests.support.http import Reply
 from tests.support.iam import ROOT, Role, aws
 from tests.support.stack import Stack
-
-COMMAND_LIFETIME_S = 30
-"""The longest `exp - iat` that is accepted."""
-
-
-class Overrides(TypedDict, total=False):
-    """What to change about a command, to build what must be refused.
-
-    Attributes:
-        kind: Another kind of act.
-        header: JWS header members to replace, or to drop with `jws.ABSENT`.
-        claims: Claims to replace, or to drop with `jws.ABSENT`.
-        signed_by: Another signing key.
-        now: Seconds since the epoch for `iat`.
-    """
-
-    kind: str
-    header: Mapping[str, object]
-    claims: Mapping[str, object]
-    signed_by: EllipticCurvePrivateKey
-    now: float
 
 
 @dataclass(frozen=True)
@@ -45,28 +23,14 @@ class Operator:
 
     def command(self, origin: str, path: str, order: bytes, **overrides: Unpack[Overrides]) -> str:
         """Return the signed command (a JWS) that carries `order` to `path` of the internal API."""
-        key = overrides.get("signed_by", self.key)
-        issued_at = int(overrides.get("now", time.time()))
-        header: dict[str, object] = {
-            "typ": "portcullis-command+jwt",
-            "alg": "ES256",
-            "kid": jws.thumbprint(jws.public_jwk(key)),
-        }
-        claims: dict[str, object] = {
-            "iss": f"operator:{self.name}",
-            "aud": origin,
-            "htm": "POST",
-            "htu": origin + path,
-            "iat": issued_at,
-            "exp": issued_at + COMMAND_LIFETIME_S,
-            "jti": uuid.uuid4().hex,
-            "kind": overrides.get("kind", "release-account"),
-            "body": jws.b64url(order),
-        }
-        return jws.sign(
-            header | dict(overrides.get("header", {})),
-            claims | dict(overrides.get("claims", {})),
-            key,
+        return commands.signed(
+            order,
+            kind="release-account",
+            issuer=f"operator:{self.name}",
+            key=self.key,
+            origin=origin,
+            path=path,
+            overrides=overrides,
         )
 
     def release(self, origin: str, account: str, **overrides: Unpack[Overrides]) -> str:

@@ -24,9 +24,10 @@ from tests.contract.identity.people import Family, Person, now, recover
 from tests.contract.identity.race import Race, split
 from tests.support import jws
 from tests.support.authenticator import Authenticator
+from tests.support.commands import Overrides
 from tests.support.events import Context, Sent
 from tests.support.faults import TRANSACTION, Loss, Proxy
-from tests.support.operator import Operator, Overrides, release_order, release_path
+from tests.support.operator import Operator, release_order, release_path
 
 pytestmark = pytest.mark.contract
 
