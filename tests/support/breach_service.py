@@ -4,14 +4,14 @@ It keeps what it was asked, so that a test can prove what never left.
 """
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.support import loopback
 
 PREFIX_CHARS = 5
-POLL_S = 0.02
 
 type Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -55,17 +55,8 @@ def reply(handler: BaseHTTPRequestHandler, body: bytes, *, status: int = 200) ->
 @contextmanager
 def running() -> Iterator[BreachService]:
     """Run a service on a free loopback port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    service = BreachService(f"http://127.0.0.1:{server.server_address[1]}/range")
-    server.RequestHandlerClass = type("Handler", (_Handler,), {"service": service})
-    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
-    thread.start()
-    try:
+    with loopback.serving(_Handler, lambda origin: BreachService(f"{origin}/range")) as service:
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -12,16 +12,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.support import loopback
 
 UPSTREAM_TIMEOUT_S = 30.0
 SILENCE_S = 3.0
 """Longer than any read time-out of the product for one call to DynamoDB."""
-
-POLL_S = 0.02
-"""How soon the proxy notices that it is to stop: each test has one of its own."""
 
 ALWAYS = 1_000_000
 """As a fault's `times`: every matching request from then on."""
@@ -262,39 +260,20 @@ class Proxy:
 @contextmanager
 def running(upstream: str) -> Iterator[Proxy]:
     """Run a proxy on a free loopback port before the endpoint *upstream*."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}", upstream)
-    server.RequestHandlerClass = type("Handler", (_Handler,), {"proxy": proxy})
-    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
-    thread.start()
-    try:
-        yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with loopback.serving(_Handler, lambda endpoint: Proxy(endpoint, upstream)) as service:
+        yield service
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128
-    """A race opens all its connections at once."""
-    block_on_close = False
-    """Callers keep their connections alive; their threads end with them."""
+class _Handler(loopback.Handler):
+    service: Proxy
 
-
-class _Handler(BaseHTTPRequestHandler):
-    proxy: Proxy
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 the base class calls it so
         raw = self.rfile.read(int(self.headers["Content-Length"]))
         operation = self.headers["X-Amz-Target"].rpartition(".")[2]
         kept = ("X-Amz-Target", "Content-Type", "Authorization", "X-Amz-Date")
         headers = {name: self.headers[name] for name in kept if name in self.headers}
         try:
-            status, reply = self.proxy.answer(operation, headers, raw)
+            status, reply = self.service.answer(operation, headers, raw)
         except Dropped:
             self.close_connection = True
             return
@@ -303,9 +282,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(reply)))
         self.end_headers()
         self.wfile.write(reply)
-
-    def log_message(self, *_: object) -> None:
-        """Stay silent."""
 
 
 def _lost(by: Loss) -> Reply:

@@ -11,16 +11,15 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from tests.support import loopback
 from tests.support.events import Context
 
 ROOT = Path(__file__).parents[2]
 INVOCATION = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
-POLL_S = 0.02
 
 type Handler = Callable[[Any, Any], Any]
 
@@ -102,38 +101,22 @@ def _error(status: int, code: str) -> tuple[int, Mapping[str, str], bytes]:
     return status, {"X-Amzn-ErrorType": code}, json.dumps({"Message": code}).encode()
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 64  # a race's first burst
-
-
 @contextmanager
 def running(handlers: Mapping[str, Handler]) -> Iterator[Functions]:
     """Run Lambda on a free loopback port."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    functions = Functions(f"http://127.0.0.1:{server.server_address[1]}", handlers)
-    server.RequestHandlerClass = type("Handler", (_Handler,), {"functions": functions})
-    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
-    thread.start()
-    try:
-        yield functions
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with loopback.serving(_Handler, lambda endpoint: Functions(endpoint, handlers)) as service:
+        yield service
 
 
-class _Handler(BaseHTTPRequestHandler):
-    functions: Functions
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1  # headers and body leave together, or each answer waits for a delayed ACK
+class _Handler(loopback.Handler):
+    service: Functions
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 the base class calls it so
         raw = self.rfile.read(int(self.headers["Content-Length"]))
         found = INVOCATION.fullmatch(self.path)
         assert found is not None
         try:
-            status, headers, body = self.functions.answer(unquote(found[1]), raw)
+            status, headers, body = self.service.answer(unquote(found[1]), raw)
         except Dropped:
             self.close_connection = True
             return
@@ -144,6 +127,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Stay silent."""

@@ -13,7 +13,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -23,10 +22,11 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.support import loopback
+
 NONCE_BYTES = 12
 MAC_KEY_BYTES = 32
 MAC_MESSAGE_BYTES_MAX = 4096
-POLL_S = 0.02
 
 
 class Refusal(Exception):  # noqa: N818 it is KMS's word, not an error of the test
@@ -113,33 +113,17 @@ class KeyService:
         raise Refusal("UnknownOperationException")
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 64  # a race's first burst
-
-
 @contextmanager
 def running() -> Iterator[KeyService]:
     """Run a key service on a free loopback port."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    service = KeyService(f"http://127.0.0.1:{server.server_address[1]}")
-    server.RequestHandlerClass = type("Handler", (_Handler,), {"service": service})
-    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
-    thread.start()
-    try:
+    with loopback.serving(_Handler, KeyService) as service:
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(loopback.Handler):
     service: KeyService
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1  # headers and body leave together, or each answer waits for a delayed ACK
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 the base class calls it so
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
             status = 200
@@ -152,9 +136,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Stay silent."""
 
 
 def _context(asked: dict[str, Any]) -> bytes:

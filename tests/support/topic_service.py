@@ -1,12 +1,11 @@
 """A topic on loopback that speaks SNS's `Publish`, keeps what was published, and can fail."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
-POLL_S = 0.02
+from tests.support import loopback
+
 NAMESPACE = "http://sns.amazonaws.com/doc/2010-03-31/"
 
 
@@ -38,26 +37,14 @@ class TopicService:
 @contextmanager
 def running() -> Iterator[TopicService]:
     """Run a topic service on a free loopback port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    service = TopicService(f"http://127.0.0.1:{server.server_address[1]}")
-    server.RequestHandlerClass = type("Handler", (_Handler,), {"service": service})
-    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
-    thread.start()
-    try:
+    with loopback.serving(_Handler, TopicService) as service:
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(loopback.Handler):
     service: TopicService
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 the base class calls it so
         raw = self.rfile.read(int(self.headers["Content-Length"]))
         status, text = self.service.answer(parse_qs(raw.decode()))
         self.send_response(status)
@@ -65,6 +52,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Stay silent."""
