@@ -14,11 +14,11 @@ stack := $(python) -m infra.local.stack
 compile := .venv/bin/uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-.PHONY: help env build run stop status logs inbox clean demo events test check lock
+.PHONY: help env build run stop status logs inbox clean demo drill events test check lock countries
 
 help: ## What there is
 	@echo "Portcullis. Needs Linux and Python 3.13; everything else it fetches."
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Run two stacks: make run STACK=other PUBLIC_PORT=9080 INTERNAL_PORT=9081 AWS_PORT=5702"
 
 env: ## Make .venv from the lock, if it is not made yet (PYTHON=/path/to/python3.13)
@@ -49,6 +49,9 @@ clean: env ## Stop the stack and remove its state and every build
 demo: env ## Open two accounts on the running stack and move money between them
 	@$(python) -m tests.support.demo
 
+drill: env ## Steal a session across Europe, on a stack of its own that is removed afterwards
+	@$(python) -m tests.support.drill
+
 events: env ## Write live events for the running stack into .local/ (for sam local invoke)
 	@PYTHONPATH=shared $(python) -m tests.support.sample_events --live
 
@@ -64,6 +67,9 @@ check: env ## Format, lint, types, import contracts, templates
 	.venv/bin/cfn-lint template.yaml infra/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 $(python) -m samcli validate --lint
 	$(python) -m pytest tests/template
+
+countries: env ## Write the table of countries anew from GeoNames, and print what it can prove
+	@PYTHONPATH=shared $(python) -m infra.countries $(ARGS)
 
 lock: env ## Write the three locks anew from pyproject.toml (UPGRADE=1: newest versions)
 	@$(compile) --python-platform aarch64-manylinux_2_34 -o shared/requirements.txt >/dev/null

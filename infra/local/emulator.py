@@ -57,6 +57,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="let a loopback test name the caller's address by x-local-source-ip",
     )
+    parser.add_argument(
+        "--clock-file",
+        type=Path,
+        help="let a loopback test move the handlers' clock: the file holds the seconds it is ahead",
+    )
     return parser.parse_args(arguments)
 
 
@@ -95,6 +100,8 @@ def _settle(options: argparse.Namespace) -> None:
         # With a Docker engine the emulator would remove other emulators' containers at its start.
         "DOCKER_HOST": f"unix://{state}/no-docker",
     }
+    if options.clock_file is not None:
+        settings["CLOCK_FILE"] = str(options.clock_file.resolve())
     os.environ.clear()
     os.environ.update(settings)
 

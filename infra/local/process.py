@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.build import ROOT
+from infra.local.clock import Clock
 from infra.steps import last_lines
 
 MODULE = "infra.local.emulator"
@@ -20,6 +21,7 @@ READY_S_MAX = 30
 STOP_S_MAX = 30
 POLL_S = 0.05
 REQUEST_S_MAX = 2
+TRUST_SOURCE, CLOCK_FILE = "--trust-source-header", "--clock-file"
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """The emulators that this process started, and so has to collect when they end."""
@@ -40,11 +42,17 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class Emulator:
-    """A running emulator."""
+    """A running emulator. A staged one believes a test about the clock and callers' addresses."""
 
     pid: int
     ports: Ports
     home: Path
+    staged: bool
+
+    @property
+    def clock(self) -> Clock:
+        """What moves the handlers' clock, if this emulator is staged."""
+        return Clock(_clock_file(self.home))
 
     def wait(self) -> int:
         """Return the exit status of an emulator that this process started, when it ends."""
@@ -75,10 +83,11 @@ class Emulator:
             os.killpg(self.pid, signal.SIGKILL)
 
 
-def spawn(*, name: str, ports: Ports, home: Path) -> Emulator:
+def spawn(*, name: str, ports: Ports, home: Path, staged: bool = False) -> Emulator:
     """Start an emulator that keeps everything it writes under `home`, and wait until it is ready.
 
-    It inherits nothing of this environment: handlers would inherit it in turn.
+    It inherits nothing of this environment: handlers would inherit it in turn. A staged one lets a
+    test name callers' addresses (`arrival.SOURCE_HEADER`) and move the handlers' clock.
 
     Raises:
         EmulatorError: it ended, or was not ready after `READY_S_MAX` seconds.
@@ -92,6 +101,7 @@ def spawn(*, name: str, ports: Ports, home: Path) -> Emulator:
                 *(sys.executable, "-m", MODULE, "--stack", name, "--state", str(home / "state")),
                 *("--port", str(ports.aws), "--public-port", str(ports.public)),
                 *("--internal-port", str(ports.internal)),
+                *(_staging(home) if staged else ()),
             ],
             cwd=ROOT,
             env={
@@ -109,7 +119,7 @@ def spawn(*, name: str, ports: Ports, home: Path) -> Emulator:
         )
     _children[child.pid] = child
     _pid_file(home).write_text(f"{child.pid}\n")
-    emulator = Emulator(pid=child.pid, ports=ports, home=home)
+    emulator = Emulator(pid=child.pid, ports=ports, home=home, staged=staged)
     try:
         await_ready(emulator)
     except BaseException:
@@ -148,7 +158,12 @@ def find(home: Path) -> Emulator | None:
     if MODULE not in command or f"--state {home / 'state'} " not in command or ports is None:
         return None
     aws, public, internal = (int(port) for port in ports.groups())
-    return Emulator(pid=pid, ports=Ports(public=public, internal=internal, aws=aws), home=home)
+    return Emulator(
+        pid=pid,
+        ports=Ports(public=public, internal=internal, aws=aws),
+        home=home,
+        staged=any(f"{flag} " in command for flag in (TRUST_SOURCE, CLOCK_FILE)),
+    )
 
 
 def started_at(home: Path) -> float:
@@ -163,6 +178,14 @@ def emulator_log(home: Path) -> Path:
 
 def _pid_file(home: Path) -> Path:
     return home / "emulator.pid"
+
+
+def _clock_file(home: Path) -> Path:
+    return home / "clock"
+
+
+def _staging(home: Path) -> tuple[str, ...]:
+    return (TRUST_SOURCE, CLOCK_FILE, str(_clock_file(home)))
 
 
 def _recorded_pid(home: Path) -> int | None:

@@ -96,10 +96,13 @@ def home_of(name: str) -> Path:
     return ROOT / ".local" / name
 
 
-def start(*, name: str, ports: Ports, home: Path, project: Path = ROOT) -> Running:
+def start(
+    *, name: str, ports: Ports, home: Path, project: Path = ROOT, staged: bool = False
+) -> Running:
     """Build `project` and deploy it as the stack `name`, onto its running emulator or a new one.
 
-    An emulator that this call started is stopped again if the stack does not come up.
+    An emulator that this call started is stopped again if the stack does not come up. A staged one
+    (`process.spawn`) is for tests and the drill: `run` starts none, and joins none.
 
     Raises:
         StackError: it did not come up.
@@ -107,8 +110,8 @@ def start(*, name: str, ports: Ports, home: Path, project: Path = ROOT) -> Runni
     if platform.system() != "Linux":
         raise StackError("The functions' libraries are built for Linux: use Linux, WSL or a VM.")
     try:
-        found = _find(name=name, ports=ports, home=home)
-        emulator = found or process.spawn(name=name, ports=ports, home=home)
+        found = _find(name=name, ports=ports, home=home, staged=staged)
+        emulator = found or process.spawn(name=name, ports=ports, home=home, staged=staged)
         try:
             stack = _bring_up(name=name, emulator=emulator, project=project)
         except BaseException:
@@ -120,7 +123,7 @@ def start(*, name: str, ports: Ports, home: Path, project: Path = ROOT) -> Runni
     return Running(stack=stack, emulator=emulator, joined=found is not None)
 
 
-def _find(*, name: str, ports: Ports, home: Path) -> Emulator | None:
+def _find(*, name: str, ports: Ports, home: Path, staged: bool) -> Emulator | None:
     running = process.find(home)
     if running is None:
         require_free(ports)
@@ -130,6 +133,11 @@ def _find(*, name: str, ports: Ports, home: Path) -> Emulator | None:
         raise StackError(
             f"{name} is running on other ports ({other.public}, {other.internal}, {other.aws}): "
             "make stop first, or choose another STACK"
+        )
+    if running.staged != staged:
+        raise StackError(
+            f"{name} {'is' if running.staged else 'is not'} staged for tests, which may move its "
+            "clock: make stop first"
         )
     print(f"{name} is already running (pid {running.pid}): deploying onto it")
     process.await_ready(running)

@@ -1,7 +1,8 @@
 """The ledger's refusals, as both ends of the hop know them: a closed list.
 
 The ledger raises them, the money zone recognises them by code and raises them again. The ledger
-answers 403, 409 or 422, never 401: a session is the gate's to judge.
+answers 403, 409 or 422, never 401: a session is the gate's to judge. What refuses an approval is
+identity's, too, and said in the same words.
 """
 
 from portcullis.errors import (
@@ -71,6 +72,27 @@ class DebitNotAllowedError(ForbiddenError):
     title = "This account may not move money at present. Sign in again."
 
 
+class ApprovalRequiredError(ForbiddenError):
+    """The act wants an approval that is young enough, and came without one."""
+
+    code = "approval-required"
+    title = "Have this approved at /approvals first."
+
+
+class ApprovalRefusedError(ForbiddenError):
+    """The approval does not verify, is for another act, was used, or is too old."""
+
+    code = "approval-refused"
+    title = "The approval is not valid for this act. Ask for a new one."
+
+
+class LockedDownError(ForbiddenError):
+    """Operators have frozen outgoing money, for everybody."""
+
+    code = "locked-down"
+    title = "No money may go out of the platform at present. Nothing was posted."
+
+
 class CursorRefusedError(InvalidError):
     """The cursor was not given out for this list."""
 
@@ -89,6 +111,9 @@ LEDGER_REFUSALS: dict[str, type[RefusedError]] = {
         SameWalletError,
         IdempotencyKeyReusedError,
         DebitNotAllowedError,
+        ApprovalRequiredError,
+        ApprovalRefusedError,
+        LockedDownError,
         CursorRefusedError,
         EvidenceRefusedError,
         InvalidCommandError,

@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 
 USER_AGENT_CHARS_MAX = 512
 IPV4_PREFIX_BITS = 24
@@ -29,15 +30,24 @@ class Source:
 
         Whoever has one address of a network has many, so limits are for networks.
         """
-        try:
-            address = ipaddress.ip_address(self.address)
-        except ValueError:
+        address = host(self.address)
+        if address is None:
             return UNKNOWN
-        if isinstance(address, ipaddress.IPv6Address):
-            if address.scope_id is not None:
-                return UNKNOWN  # a name that only the gateway's own machine understands
-            if address.ipv4_mapped is None:
-                return str(ipaddress.ip_network((address, IPV6_PREFIX_BITS), strict=False))
-            # RFC 4291 section 2.5.5.2: one IPv4 host must not have two networks.
-            address = address.ipv4_mapped
-        return str(ipaddress.ip_network((address, IPV4_PREFIX_BITS), strict=False))
+        bits = IPV4_PREFIX_BITS if isinstance(address, IPv4Address) else IPV6_PREFIX_BITS
+        return str(ipaddress.ip_network((address, bits), strict=False))
+
+
+def host(address: str) -> IPv4Address | IPv6Address | None:
+    """Return the one host that an address names, None if it names none.
+
+    RFC 4291 section 2.5.5.2: an IPv4 host has an IPv6 address too, and is not two hosts.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(parsed, IPv4Address):
+        return parsed
+    if parsed.scope_id is not None:
+        return None  # a name that only the gateway's own machine understands
+    return parsed.ipv4_mapped or parsed

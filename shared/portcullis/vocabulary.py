@@ -10,4 +10,4 @@ USER_TOKEN_HEADER = "Portcullis-Token"  # noqa: S105 a header's name
 USER_PROOF_HEADER = "Portcullis-Proof"
 """The user's DPoP proof, beside the token."""
 APPROVAL_HEADER = "Portcullis-Approval"
-"""An approval, on a request that has no body to hold it."""
+"""An approval, on a request whose body cannot hold it: there is none, or it is a signed order."""

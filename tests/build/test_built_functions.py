@@ -53,6 +53,8 @@ OF_THE_OWNER = {
 BLIND = {
     **dict.fromkeys(OF_THE_OWNER, 503),
     "identity/jwks": 503,
+    "identity/lift_lockdown": 503,
+    "identity/lock_down": 503,
     "identity/refresh": 503,
     "identity/release_account": 503,
     "identity/revoke": 503,

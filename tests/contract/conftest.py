@@ -13,6 +13,7 @@ from tests.support.tables import REGION, Tables, created
 PUBLIC_ORIGIN = "https://api.example.test"
 INTERNAL_ORIGIN = "https://internal.example.test"
 CERTIFIER = "certify-enrolment"
+RESTRAINER = "restrain"
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +45,11 @@ def keys() -> Iterator[KeyService]:
 @pytest.fixture(name="functions")
 def functions_fixture() -> Iterator[Functions]:
     """Lambda for one test alone, with the functions that others invoke."""
-    handler = functions.handler_at("functions/identity/certify_enrolment/handler.py")
-    with functions.running({CERTIFIER: handler}) as service:
+    handlers = {
+        CERTIFIER: functions.handler_at("functions/identity/certify_enrolment/handler.py"),
+        RESTRAINER: functions.handler_at("functions/identity/restrain/handler.py"),
+    }
+    with functions.running(handlers) as service:
         yield service
 
 
@@ -80,6 +84,9 @@ def product(
         "PASSKEY_AAGUIDS": "any",
         "PASSKEY_ROOTS": "none",
         "CERTIFIER_FUNCTION": CERTIFIER,
+        "RESTRAIN_FUNCTION": RESTRAINER,
+        "PLACES_DATABASE": "off",
+        "NETWORKS_DATABASE": "off",
         "PEPPER_KEYS": "pepper",
         "ARGON2_MEMORY_KIB": "65536",
         "ARGON2_ITERATIONS": "3",

@@ -1,15 +1,36 @@
 """The emulator's process: never mistaken for another, never in this environment."""
 
 import os
+import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infra.local import process, stack
-from infra.local.ports import free_ports
-from infra.local.process import EmulatorError
+from infra.local.ports import VARIABLES, free_ports
+from infra.local.process import Emulator, EmulatorError, Ports
 from infra.local.stack import StackError
+
+
+@pytest.fixture
+def ports(monkeypatch: pytest.MonkeyPatch) -> Ports:
+    """Free ports, which the environment chooses."""
+    free = free_ports()
+    for variable, port in zip(VARIABLES, (free.public, free.internal, free.aws), strict=True):
+        monkeypatch.setenv(variable, str(port))
+    return free
+
+
+@pytest.fixture
+def signals_restored() -> Iterator[None]:
+    """`run` handles signals; afterwards this process does again what it did."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
 
 
 def test_a_process_number_alone_proves_nothing(tmp_path: Path) -> None:
@@ -98,6 +119,48 @@ def test_a_stack_that_was_never_deployed_is_a_sentence(tmp_path: Path) -> None:
     """Asking about a stack that is not there says how to have one."""
     with pytest.raises(StackError, match="make run"):
         stack.Stack.read(tmp_path)
+
+
+def test_a_staged_emulator_is_found_as_one(tmp_path: Path, ports: Ports) -> None:
+    """Whoever finds it knows that its clock may be moved."""
+    started = process.spawn(name="staged", ports=ports, home=tmp_path, staged=True)
+    try:
+        assert process.find(tmp_path) == started
+        assert started.staged
+    finally:
+        started.stop()
+
+
+@pytest.mark.usefixtures("signals_restored", "ports")
+def test_make_run_is_never_staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a person runs believes nobody about the clock or a caller's address."""
+    seen: list[str] = []
+
+    def look_instead(*, emulator: Emulator, **_: object) -> None:
+        seen.extend(Path(f"/proc/{emulator.pid}/cmdline").read_text().split("\0"))
+        raise StackError("seen enough")
+
+    monkeypatch.setattr(stack, "home_of", lambda _: tmp_path)
+    monkeypatch.setattr(stack, "_bring_up", look_instead)
+    with pytest.raises(StackError, match="seen enough"):
+        stack.run("plain", detach=True)
+    assert process.MODULE in seen
+    assert not {"--trust-source-header", "--clock-file"} & set(seen)
+
+
+@pytest.mark.usefixtures("signals_restored")
+def test_make_run_joins_no_staged_emulator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ports: Ports
+) -> None:
+    """Nothing is deployed for a person onto an emulator whose clock a test may move."""
+    monkeypatch.setattr(stack, "home_of", lambda _: tmp_path)
+    staged = process.spawn(name="staged", ports=ports, home=tmp_path, staged=True)
+    try:
+        with pytest.raises(StackError, match="staged"):
+            stack.run("staged", detach=True)
+        assert process.find(tmp_path) == staged
+    finally:
+        staged.stop()
 
 
 def test_a_failed_start_leaves_no_emulator(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """A client of the public API: what a wallet application would do, and what its thief would try."""
 
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 from urllib.parse import urlencode
 
+from infra.local.arrival import SOURCE_HEADER
 from tests.support import http, jws
 from tests.support.authenticator import HONEST as WELL_BEHAVED
 from tests.support.authenticator import Authenticator, Misbehaviour
@@ -62,6 +64,9 @@ class Client:
         access_token: The current access token.
         refresh_token: The current refresh token.
         nonce: The last nonce that the server gave (RFC 9449 section 8.2).
+        clock: The application's clock, seconds since the epoch.
+        address: Where a staged stack takes the requests to come from; this machine if None.
+        user_agent: What the application says it is, if anything.
     """
 
     origin: str
@@ -71,6 +76,9 @@ class Client:
     access_token: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     nonce: str | None = None
+    clock: Callable[[], float] = time.time
+    address: str | None = None
+    user_agent: str | None = None
 
     def open_account(
         self, *, misbehaviour: Misbehaviour = WELL_BEHAVED, **overrides: Unpack[Overrides]
@@ -206,6 +214,8 @@ class Client:
             "Authorization": None if token is None else f"DPoP {token}",
             "DPoP": proof,
             "Idempotency-Key": idempotency_key,
+            "User-Agent": self.user_agent,
+            SOURCE_HEADER: self.address,
         }
         own = [(name, value) for name, value in fields.items() if value is not None]
         target = f"{path}?{query}" if query else path
@@ -230,7 +240,7 @@ class Client:
             body=None if idempotency_key is None else overrides.get("body"),
             idempotency_key=idempotency_key,
             nonce=overrides.get("nonce", self.nonce),
-            now=overrides.get("now"),
+            now=overrides.get("now", self.clock()),
             forgery=overrides.get("forgery", HONEST),
             **overrides.get("claims", {}),
         )

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Unpack
 
@@ -12,6 +13,8 @@ from tests.support.commands import Overrides
 from tests.support.http import Reply
 from tests.support.iam import ROOT, Role, aws
 from tests.support.stack import Stack
+
+LOCKDOWN, LIFT = "/lockdown", "/lockdown/lift"
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,19 @@ class Operator:
     def release(self, origin: str, account: str, **overrides: Unpack[Overrides]) -> str:
         """Return the signed command to release an account."""
         return self.command(origin, release_path(account), release_order(account), **overrides)
+
+    def lock_down(
+        self, origin: str, *, reason: str = "drill", **overrides: Unpack[Overrides]
+    ) -> str:
+        """Return the signed command to freeze outgoing money."""
+        honest: Overrides = {"kind": "lock-down"}
+        order = jws.compact_json({"reason": reason})
+        return self.command(origin, LOCKDOWN, order, **(honest | overrides))
+
+    def lift_lockdown(self, origin: str, **overrides: Unpack[Overrides]) -> str:
+        """Return the signed command to let money go out again."""
+        honest: Overrides = {"kind": "lift-lockdown"}
+        return self.command(origin, LIFT, b"{}", **(honest | overrides))
 
 
 @dataclass(frozen=True)
@@ -68,10 +84,23 @@ class Office:
     def release(self, account: str, *by: Operator, role: Role | None = None) -> Reply:
         """Have operators release an account together."""
         signed = [one.release(self.stack.internal_origin, account) for one in by]
+        return self._order(release_path(account), {"commands": signed}, role)
+
+    def lock_down(self, by: Operator, *, reason: str = "drill", role: Role | None = None) -> Reply:
+        """Have an operator freeze outgoing money for everybody."""
+        signed = by.lock_down(self.stack.internal_origin, reason=reason)
+        return self._order(LOCKDOWN, {"command": signed}, role)
+
+    def lift_lockdown(self, *by: Operator, role: Role | None = None) -> Reply:
+        """Have operators let money go out again together."""
+        signed = [one.lift_lockdown(self.stack.internal_origin) for one in by]
+        return self._order(LIFT, {"commands": signed}, role)
+
+    def _order(self, path: str, envelope: Mapping[str, object], role: Role | None) -> Reply:
         return (role or self.role).call(
             "POST",
-            release_path(account),
-            body=jws.compact_json({"commands": signed}),
+            path,
+            body=jws.compact_json(envelope),
             headers={"Content-Type": "application/json"},
         )
 

@@ -26,7 +26,14 @@ from portcullis.amounts import Amount
 from portcullis.evidence import access_token, commands
 from portcullis.evidence import operators as operator_commands
 from portcullis.evidence.commands import Command, Envelope, Pair
-from portcullis.evidence.orders import Deposit, OpenWallet, OrderKind, ReleaseAccount, Transfer
+from portcullis.evidence.orders import (
+    Deposit,
+    LockDown,
+    OpenWallet,
+    OrderKind,
+    ReleaseAccount,
+    Transfer,
+)
 from portcullis.evidence.partners import ISSUER_PREFIX
 from portcullis.identity import certifier, credentials, passkeys, recovery_codes, tables, tickets
 from portcullis.identity.oauth import RevocationRequest, TokenRequest
@@ -71,6 +78,7 @@ def events(origin: Origin, held: Evidence) -> dict[str, Event]:
         **_sign_in(origin, held),
         **_factors(origin, held),
         **_recovery(origin, held),
+        **_lockdown(origin, held),
         **_money(origin, held),
         **_ledger(origin, held),
         **_operations(origin, held),
@@ -220,18 +228,7 @@ def _recovery(origin: Origin, held: Evidence) -> dict[str, Event]:
     code = base64.b32encode(raw).decode().rstrip("=")
     path = f"/accounts/{held.account}/release"
     order = ReleaseAccount(account=held.account).model_dump_json().encode()
-    signed = [
-        one.sign(
-            _command(
-                origin,
-                operator_commands.ISSUER_PREFIX + one.name,
-                path,
-                "release-account",
-                order,
-            )
-        )
-        for one in held.operators
-    ]
+    signed = _signed_by_operators(origin, held, path, "release-account", order)
     return {
         "identity/recovery_options": _ceremony(
             origin, held, "/recovery/options", held.newcomer, {"code": code}
@@ -255,6 +252,30 @@ def _recovery(origin: Origin, held: Evidence) -> dict[str, Event]:
             ),
         ),
     }
+
+
+def _lockdown(origin: Origin, held: Evidence) -> dict[str, Event]:
+    path, order = "/lockdown", LockDown(reason="drill").model_dump_json().encode()
+    one = _signed_by_operators(origin, held, path, "lock-down", order)[0]
+    lifting = _signed_by_operators(origin, held, path + "/lift", "lift-lockdown", b"{}")
+    frozen, lifted = Envelope(command=one), Pair(commands=lifting)
+    return {
+        "identity/lock_down": _internal(
+            origin, "operator", Sent(path=path, body=frozen.model_dump_json())
+        ),
+        "identity/lift_lockdown": _internal(
+            origin, "operator", Sent(path=path + "/lift", body=lifted.model_dump_json())
+        ),
+    }
+
+
+def _signed_by_operators(
+    origin: Origin, held: Evidence, path: str, kind: OrderKind, order: bytes
+) -> list[str]:
+    return [
+        one.sign(_command(origin, operator_commands.ISSUER_PREFIX + one.name, path, kind, order))
+        for one in held.operators
+    ]
 
 
 def _ceremony(

@@ -77,7 +77,7 @@ class Cast:
         return cls(stack, Owner(origin), Owner(origin), Partner(stack))
 
 
-type Scene = Callable[[Cast], str]
+type Scene[Players = Cast] = Callable[[Players], str]
 """Plays one step. Its docstring is the step's title; it returns what was seen."""
 
 
@@ -119,7 +119,7 @@ def check(promise: str, *, kept: bool) -> None:
         raise BrokenPromiseError(promise)
 
 
-type Acts = tuple[tuple[str, tuple[Scene, ...]], ...]
+type Acts[Players = Cast] = tuple[tuple[str, tuple[Scene[Players], ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -148,12 +148,12 @@ class Page:
         return f"\x1b[{colour}m{text}\x1b[0m" if self.coloured else text
 
 
-def title_of(scene: Scene) -> str:
+def title_of(scene: Callable[..., str]) -> str:
     """Return the scene's docstring, as a title."""
     return (scene.__doc__ or "").strip().rstrip(".")
 
 
-def tell(acts: Acts, cast: Cast, *, coloured: bool = False) -> int:
+def tell[Players](acts: Acts[Players], cast: Players, *, coloured: bool = False) -> int:
     """Play the acts in order and return the exit status: 1 at the first broken promise."""
     columns = max(len(title_of(scene)) for _, scenes in acts for scene in scenes)
     page = Page(columns=columns, coloured=coloured)

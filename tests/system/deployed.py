@@ -1,16 +1,10 @@
-"""What is deployed: the routes of the public API, and the tables and keys behind them."""
+"""What is deployed: the routes of the public API."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from botocore.session import get_session
-
-from tests.support import iam
-from tests.support.iam import NO_RETRY, ROOT
-from tests.support.stack import REGION, Stack
 from tests.template import test_apis
 from tests.template.transformed import readable, resources, short
 
@@ -75,61 +69,3 @@ def route_of(method: str, target: str) -> Route:
     """Return the route that a request was for."""
     path = target.partition("?")[0]
     return next(one for one in routes() if one.answers(method, path))
-
-
-@cache
-def outputs(stack: Stack) -> dict[str, str]:
-    """Return the physical names of tables and keys, by their names in the data template."""
-    outer = iam.aws(
-        stack.endpoint, ROOT, "cloudformation", "describe_stack_resources", StackName=stack.name
-    )
-    (nested,) = [
-        one["PhysicalResourceId"]
-        for one in outer["StackResources"]
-        if one["LogicalResourceId"] == "Data"
-    ]
-    described = iam.aws(stack.endpoint, ROOT, "cloudformation", "describe_stacks", StackName=nested)
-    return {one["OutputKey"]: one["OutputValue"] for one in described["Stacks"][0]["Outputs"]}
-
-
-@cache
-def root(stack: Stack, service: str) -> Any:
-    """Return a client of the account's root, whom no policy binds: for looking, and for planting.
-
-    One for each service: to make a client costs more than what it is asked.
-    """
-    return get_session().create_client(
-        service,
-        region_name=REGION,
-        endpoint_url=stack.endpoint,
-        aws_access_key_id=ROOT.access_key,
-        aws_secret_access_key=ROOT.secret_key,
-        config=NO_RETRY,
-    )
-
-
-def table(stack: Stack, name: str) -> str:
-    """Return the physical name of a table of the data template: ``Identity``, ``Once`` ..."""
-    return outputs(stack)[f"{name}Table"]
-
-
-def item(stack: Stack, name: str, pk: str, sk: str | None = None) -> dict[str, Any] | None:
-    """Return one item of a table as it is stored, or None."""
-    key = {"pk": {"S": pk}} | ({} if sk is None else {"sk": {"S": sk}})
-    found: dict[str, Any] | None = (
-        root(stack, "dynamodb")
-        .get_item(TableName=table(stack, name), Key=key, ConsistentRead=True)
-        .get("Item")
-    )
-    return found
-
-
-def events(stack: Stack, account: str) -> list[str]:
-    """Return the kinds of an account's events, in order."""
-    found = root(stack, "dynamodb").query(
-        TableName=table(stack, "Identity"),
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": f"EVENT#{account}"}},
-        ConsistentRead=True,
-    )
-    return [one["kind"]["S"] for one in found["Items"]]

@@ -16,11 +16,12 @@ from tests.support import http
 from tests.support.authenticator import Authenticator
 from tests.support.dpop import ProofKey
 from tests.support.http import Headers, Reply
+from tests.support.inside import root, table
 from tests.support.owner import Owner, totp_code
 from tests.support.partner import Partner
 from tests.support.stack import Stack
 from tests.support.story import expect
-from tests.system.deployed import Route, root, route_of, table
+from tests.system.deployed import Route, route_of
 
 type State = dict[str, Any]
 """Items of the tables, by key."""

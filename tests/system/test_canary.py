@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from infra.local.inbox import messages
+from tests.support.inside import outputs, root, table
 from tests.support.stack import Stack
 from tests.system import canaries
 from tests.system.canaries import Canary, Finding, Kept
-from tests.system.deployed import outputs, root, table
 from tests.system.life import Life, lived
 
 KNOWN = {

@@ -16,10 +16,10 @@ from tests.support.client import JSON
 from tests.support.dpop import ProofKey
 from tests.support.http import Reply
 from tests.support.iam import Role
+from tests.support.inside import events, item, root, table
 from tests.support.operator import Office
 from tests.support.owner import APPROVAL, Owner, totp_code
 from tests.support.stack import Stack
-from tests.system.deployed import events, item, root, table
 from tests.system.life import Life, lived
 from tests.system.people import owner
 

@@ -8,9 +8,10 @@ import pytest
 from tests.support import jws
 from tests.support.authenticator import Authenticator
 from tests.support.events import Sent
+from tests.support.inside import outputs, root
 from tests.support.owner import Owner
 from tests.support.stack import Stack
-from tests.system.deployed import Route, outputs, root, routes
+from tests.system.deployed import Route, routes
 from tests.system.life import Life, lived
 from tests.system.people import owner
 from tests.system.signing import sign

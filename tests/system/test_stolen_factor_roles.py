@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 from tests.support import jws
 from tests.support.authenticator import Authenticator, Credential
 from tests.support.iam import Role
+from tests.support.inside import item, outputs, root, table
 from tests.support.owner import Owner
 from tests.support.stack import Stack
-from tests.system.deployed import item, outputs, root, table
 from tests.system.people import owner
 from tests.system.test_stolen_roles import denied, role
 

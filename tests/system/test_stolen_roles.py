@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from tests.support import iam, jws
 from tests.support.dpop import ProofKey
 from tests.support.iam import ROOT, Role
+from tests.support.inside import outputs
 from tests.support.stack import Stack
-from tests.system.deployed import outputs
 from tests.system.people import euros, with_money
 from tests.system.signing import sign
 

@@ -71,6 +71,8 @@ INTERNAL = {
     "GET /wallets": (IAM, "LedgerWalletsFunction"),
     "GET /wallets/{currency}/entries": (IAM, "LedgerEntriesFunction"),
     "POST /accounts/{account}/release": (IAM, "ReleaseAccountFunction"),
+    "POST /lockdown": (IAM, "LockDownFunction"),
+    "POST /lockdown/lift": (IAM, "LiftLockdownFunction"),
 }
 
 PROBLEM = "urn:portcullis:problem:"

@@ -29,6 +29,8 @@ SHORT = {
     "<HMAC-SHA256>": "StringEquals(kms:MacAlgorithm=HMAC_SHA_256)",
     "<through DynamoDB>": "StringEquals(kms:ViaService=dynamodb.us-east-1.amazonaws.com)",
     "<no scan>": "Bool(dynamodb:FullTableScan=false)",
+    "<but LOCKDOWN>": "ForAllValues:StringNotEquals(dynamodb:LeadingKeys=LOCKDOWN)"
+    " Null(dynamodb:LeadingKeys=false)",
     "<secret refresh>": _SECRET.format("SECRET#refresh#*"),
     "<secret nonce>": _SECRET.format("SECRET#nonce#*"),
     "<secret refresh, nonce>": _SECRET.format("SECRET#refresh#*|SECRET#nonce#*"),
@@ -52,7 +54,7 @@ identity-add-passkey
     IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <purpose identity>
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#* CREDENTIAL#*
     IdentityTable dynamodb:GetItem PERSON#*
-    IdentityTable dynamodb:PartiQLInsert CREDENTIAL#* PERSON#* EVENT#*
+    IdentityTable dynamodb:PartiQLInsert CREDENTIAL#* PERSON#* EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect SESSION#*
     IdentityTable dynamodb:PartiQLUpdate FACTORS#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -78,7 +80,7 @@ identity-approve
     ApprovalKey kms:Sign <ES256, digest>
     EnrolmentKey kms:GetPublicKey
     IdentityTable dynamodb:BatchGetItem CREDENTIAL#* FACTORS#* OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect SESSION#* FACTORS#*
     IdentityTable dynamodb:PartiQLUpdate CREDENTIAL#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -90,14 +92,14 @@ identity-approve
 identity-cancel-recovery
     AccessTokenKey kms:GetPublicKey
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLUpdate SESSION#* FACTORS#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     OnceTable dynamodb:BatchGetItem DEED#*
     OnceTable dynamodb:PartiQLInsert DEED#*
-    StandingTable dynamodb:BatchGetItem
-    StandingTable dynamodb:PartiQLUpdate
+    StandingTable dynamodb:BatchGetItem <but LOCKDOWN>
+    StandingTable dynamodb:PartiQLUpdate <but LOCKDOWN>
 identity-certify-enrolment
     AccessTokenKey kms:GetPublicKey
     ApprovalKey kms:GetPublicKey
@@ -116,7 +118,7 @@ identity-confirm-totp
     EnrolmentKey kms:GetPublicKey
     IdentityDataKey kms:Decrypt <purpose identity>
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#* TOTP#* PERSON#*
-    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect SESSION#*
     IdentityTable dynamodb:PartiQLUpdate FACTORS#* TOTP#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -129,7 +131,7 @@ identity-confirm-totp
 identity-end-session
     AccessTokenKey kms:GetPublicKey
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect SESSION#* FACTORS#*
     IdentityTable dynamodb:PartiQLUpdate SESSION#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -141,15 +143,15 @@ identity-end-session
 identity-end-sessions
     AccessTokenKey kms:GetPublicKey
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect SESSION#* FACTORS#*
     IdentityTable dynamodb:PartiQLUpdate SESSION#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     OnceTable dynamodb:BatchGetItem DEED#*
     OnceTable dynamodb:PartiQLInsert DEED#*
-    StandingTable dynamodb:BatchGetItem
-    StandingTable dynamodb:PartiQLUpdate
+    StandingTable dynamodb:BatchGetItem <but LOCKDOWN>
+    StandingTable dynamodb:PartiQLUpdate <but LOCKDOWN>
 identity-enrol-totp
     AccessTokenKey kms:GetPublicKey
     IdentityDataKey kms:Decrypt <purpose identity>
@@ -175,6 +177,17 @@ identity-gate
     StandingTable dynamodb:BatchGetItem
 identity-jwks
     AccessTokenKey kms:GetPublicKey
+identity-lift-lockdown
+    IdentityTable dynamodb:BatchGetItem OUTBOX#LOCKDOWN
+    IdentityTable dynamodb:PartiQLInsert EVENT#LOCKDOWN PENDING#*
+    IdentityTable dynamodb:PartiQLUpdate OUTBOX#LOCKDOWN
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem COMMAND#*
+    OnceTable dynamodb:PartiQLInsert COMMAND#*
+    RegistryTable dynamodb:BatchGetItem OPERATOR#*
+    StandingTable dynamodb:BatchGetItem LOCKDOWN
+    StandingTable dynamodb:PartiQLUpdate LOCKDOWN
 identity-list-passkeys
     AccessTokenKey kms:GetPublicKey
     IdentityDataKey kms:Decrypt <purpose identity>
@@ -188,12 +201,25 @@ identity-list-sessions
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     StandingTable dynamodb:BatchGetItem
+identity-lock-down
+    IdentityTable dynamodb:BatchGetItem OUTBOX#LOCKDOWN
+    IdentityTable dynamodb:PartiQLInsert OUTBOX#LOCKDOWN EVENT#LOCKDOWN PENDING#*
+    IdentityTable dynamodb:PartiQLUpdate OUTBOX#LOCKDOWN
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem COMMAND#*
+    OnceTable dynamodb:PartiQLInsert COMMAND#*
+    RegistryTable dynamodb:BatchGetItem OPERATOR#*
+    StandingTable dynamodb:BatchGetItem LOCKDOWN
+    StandingTable dynamodb:PartiQLInsert LOCKDOWN
+    StandingTable dynamodb:PartiQLSelect LOCKDOWN
+    StandingTable dynamodb:PartiQLUpdate LOCKDOWN
 identity-mint-recovery-codes
     AccessTokenKey kms:GetPublicKey
     ApprovalKey kms:GetPublicKey
     EnrolmentKey kms:GetPublicKey
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert CODE#* EVENT#*
+    IdentityTable dynamodb:PartiQLInsert CODE#* EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect SESSION#*
     IdentityTable dynamodb:PartiQLUpdate FACTORS#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -208,7 +234,7 @@ identity-open-account
     CertifyEnrolmentFunctionAliaslive lambda:InvokeFunction
     IdentityTable dynamodb:BatchGetItem CREDENTIAL#*
     IdentityTable dynamodb:PartiQLInsert ACCOUNT#* CREDENTIAL#* FACTORS#* SESSIONS#* OUTBOX#*
-        EVENT#*
+        EVENT#* PENDING#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     OnceTable dynamodb:BatchGetItem PROOF#*
@@ -216,7 +242,7 @@ identity-open-account
     OnceTable dynamodb:PartiQLInsert PROOF#*
     OnceTable dynamodb:PartiQLUpdate CHALLENGE#*
     OnceTable dynamodb:UpdateItem BUCKET#*
-    StandingTable dynamodb:PartiQLInsert
+    StandingTable dynamodb:PartiQLInsert <but LOCKDOWN>
 identity-passkey-options
     AccessTokenKey kms:GetPublicKey
     IdentityTable dynamodb:GetItem FACTORS#*
@@ -247,7 +273,7 @@ identity-put-password
     IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <purpose identity>
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#* LOGIN#*
     IdentityTable dynamodb:GetItem PERSON#*
-    IdentityTable dynamodb:PartiQLInsert PASSWORD#* LOGIN#* PERSON#* EVENT#*
+    IdentityTable dynamodb:PartiQLInsert PASSWORD#* LOGIN#* PERSON#* EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect SESSION#*
     IdentityTable dynamodb:PartiQLUpdate FACTORS#* LOGIN#* SESSION#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -257,13 +283,13 @@ identity-put-password
     OnceTable dynamodb:PartiQLInsert DEED#* APPROVAL#*
     OnceTable dynamodb:UpdateItem BUCKET#*
     PepperKey kms:GenerateMac <HMAC-SHA256>
-    StandingTable dynamodb:BatchGetItem
+    StandingTable dynamodb:BatchGetItem <but LOCKDOWN>
     StandingTable dynamodb:PartiQLSelect <no scan>
-    StandingTable dynamodb:PartiQLUpdate
+    StandingTable dynamodb:PartiQLUpdate <but LOCKDOWN>
 identity-recover
     CertifyEnrolmentFunctionAliaslive lambda:InvokeFunction
     IdentityTable dynamodb:BatchGetItem CODE#* FACTORS#* CREDENTIAL#* OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert CREDENTIAL#* EVENT#*
+    IdentityTable dynamodb:PartiQLInsert CREDENTIAL#* EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLUpdate CODE#* FACTORS#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
@@ -273,8 +299,8 @@ identity-recover
     OnceTable dynamodb:PartiQLInsert PROOF#*
     OnceTable dynamodb:PartiQLUpdate CHALLENGE#*
     OnceTable dynamodb:UpdateItem BUCKET#*
-    StandingTable dynamodb:BatchGetItem
-    StandingTable dynamodb:PartiQLUpdate
+    StandingTable dynamodb:BatchGetItem <but LOCKDOWN>
+    StandingTable dynamodb:PartiQLUpdate <but LOCKDOWN>
 identity-recovery-options
     IdentityTable dynamodb:BatchGetItem CODE#* FACTORS#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -292,7 +318,7 @@ identity-refresh
     IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh, nonce>
     IdentityTable dynamodb:BatchGetItem SESSION#* SIGHTINGS#* OUTBOX#*
     IdentityTable dynamodb:ConditionCheckItem SIGHTINGS#*
-    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLUpdate SESSION#* OUTBOX#*
     IdentityTable dynamodb:UpdateItem SESSION#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -304,7 +330,7 @@ identity-refresh
     StandingTable dynamodb:ConditionCheckItem
 identity-release-account
     IdentityTable dynamodb:BatchGetItem FACTORS#* OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert CODE#* EVENT#*
+    IdentityTable dynamodb:PartiQLInsert CODE#* EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLUpdate FACTORS#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
@@ -317,34 +343,34 @@ identity-remove-passkey
     ApprovalKey kms:GetPublicKey
     EnrolmentKey kms:GetPublicKey
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLUpdate SESSION#* FACTORS#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     OnceTable dynamodb:BatchGetItem DEED#* APPROVAL#*
     OnceTable dynamodb:PartiQLInsert DEED#* APPROVAL#*
-    StandingTable dynamodb:BatchGetItem
-    StandingTable dynamodb:PartiQLUpdate
+    StandingTable dynamodb:BatchGetItem <but LOCKDOWN>
+    StandingTable dynamodb:PartiQLUpdate <but LOCKDOWN>
 identity-remove-totp
     AccessTokenKey kms:GetPublicKey
     ApprovalKey kms:GetPublicKey
     EnrolmentKey kms:GetPublicKey
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLUpdate SESSION#* FACTORS#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     OnceTable dynamodb:BatchGetItem DEED#* APPROVAL#*
     OnceTable dynamodb:PartiQLInsert DEED#* APPROVAL#*
-    StandingTable dynamodb:BatchGetItem
-    StandingTable dynamodb:PartiQLUpdate
+    StandingTable dynamodb:BatchGetItem <but LOCKDOWN>
+    StandingTable dynamodb:PartiQLUpdate <but LOCKDOWN>
 identity-rename-passkey
     AccessTokenKey kms:GetPublicKey
     IdentityDataKey kms:Decrypt <purpose identity>
     IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <purpose identity>
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
     IdentityTable dynamodb:GetItem PERSON#*
-    IdentityTable dynamodb:PartiQLInsert PERSON#* EVENT#*
+    IdentityTable dynamodb:PartiQLInsert PERSON#* EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect SESSION#*
     IdentityTable dynamodb:PartiQLUpdate FACTORS#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -355,7 +381,7 @@ identity-rename-passkey
     StandingTable dynamodb:PartiQLSelect <no scan>
 identity-revoke
     IdentityTable dynamodb:BatchGetItem SESSION#* OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert EVENT#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLUpdate SESSION#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
@@ -369,7 +395,7 @@ identity-second-factor
     IdentityTable dynamodb:BatchGetItem TOTP#* PERSON#* CREDENTIAL#* FACTORS#* SESSIONS#* SESSION#*
         SIGHTINGS#* OUTBOX#*
     IdentityTable dynamodb:GetItem OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert SESSION#* EVENT#*
+    IdentityTable dynamodb:PartiQLInsert SESSION#* EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect FACTORS#*
     IdentityTable dynamodb:PartiQLUpdate TOTP#* CREDENTIAL#* SESSIONS#* SESSION#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -396,7 +422,7 @@ identity-sign-in
     IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh>
     IdentityTable dynamodb:BatchGetItem CREDENTIAL#* FACTORS#* SESSIONS#* SESSION#* SIGHTINGS#*
         OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert SESSION#* EVENT#*
+    IdentityTable dynamodb:PartiQLInsert SESSION#* EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect FACTORS#*
     IdentityTable dynamodb:PartiQLUpdate CREDENTIAL#* SESSIONS#* SESSION#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
@@ -483,6 +509,8 @@ operations-register-partner
     RegistryTable dynamodb:PartiQLInsert PARTNER#*
 operator
     InternalApi/{Stage}/POST/accounts/*/release execute-api:Invoke
+    InternalApi/{Stage}/POST/lockdown execute-api:Invoke
+    InternalApi/{Stage}/POST/lockdown/lift execute-api:Invoke
 partner-sandbox
     InternalApi/{Stage}/POST/deposits execute-api:Invoke
 """
@@ -717,7 +745,9 @@ def test_access_to_a_typed_table_is_limited_to_types() -> None:
         for right in rights()
         if right.action.startswith("dynamodb:")
         and right.on not in PARTITIONLESS | {STREAM}
-        and not re.fullmatch(r"[A-Z]+#(\w+#)?\*( [A-Z]+#(\w+#)?\*)*", right.limits)
+        and not all(
+            re.fullmatch(r"[A-Z]+#((\w+#)?\*|LOCKDOWN)", one) for one in right.limits.split(" ")
+        )
     ]
     assert unlimited == []
 
@@ -756,14 +786,14 @@ def test_revoking_needs_no_secret() -> None:
     assert {right.on for right in held if right.action.startswith("kms:")} == {"IdentityTableKey"}
     assert [right for right in held if "SECRET#" in right.limits] == []
     inserted = {right.limits for right in held if right.action == "dynamodb:PartiQLInsert"}
-    assert inserted == {"EVENT#*"}
+    assert inserted == {"EVENT#* PENDING#*"}
 
 
 def test_nobody_lists_whom_the_platform_knows() -> None:
     """Standing is selected by its whole key: a scan would name every account."""
     selecting = [right for right in rights() if right.action == "dynamodb:PartiQLSelect"]
     unprefixed = {right.limits for right in selecting if right.on in PARTITIONLESS}
-    assert unprefixed == {"Bool(dynamodb:FullTableScan=false)"}
+    assert unprefixed == {"Bool(dynamodb:FullTableScan=false)", "LOCKDOWN"}
     assert [right for right in rights() if right.action == "dynamodb:Scan"] == []
 
 
@@ -838,16 +868,40 @@ def test_the_gate_changes_neither_standing_nor_sessions() -> None:
 
 def test_standing_is_made_by_one_role_and_changed_by_those_that_kill_sessions() -> None:
     """Neither the gate, nor a sign-in, nor a refresh can lift what stands against an account."""
-    assert holders("StandingTable", "dynamodb:PartiQLInsert") == {"identity-open-account"}
-    changing = {
-        right.role
+    on_accounts = [
+        right
         for right in rights()
-        if right.on == "StandingTable"
-        and writes(right)
-        and right.action != "dynamodb:PartiQLInsert"
-    }
+        if right.on == "StandingTable" and writes(right) and right.limits != "LOCKDOWN"
+    ]
+    inserting = {one.role for one in on_accounts if one.action == "dynamodb:PartiQLInsert"}
+    assert inserting == {"identity-open-account"}
+    changing = {right.role for right in on_accounts if right.action != "dynamodb:PartiQLInsert"}
     assert changing == RAISE_EPOCHS
-    assert holders("StandingTable", "dynamodb:PartiQLUpdate") == RAISE_EPOCHS
+    assert {one.action for one in on_accounts} == {
+        "dynamodb:PartiQLInsert",
+        "dynamodb:PartiQLUpdate",
+    }
+
+
+def test_the_lockdown_is_written_by_two_roles_that_write_no_standing() -> None:
+    """Nobody who writes standings can freeze or lift, and who freezes or lifts writes no other."""
+    written = [right for right in rights() if right.on == "StandingTable" and writes(right)]
+    on_lockdown = {right.role for right in written if right.limits == "LOCKDOWN"}
+    assert on_lockdown == {"identity-lift-lockdown", "identity-lock-down"}
+    assert {right.limits for right in written if right.role not in on_lockdown} == {
+        SHORT["<but LOCKDOWN>"]
+    }
+
+
+def test_who_freezes_and_who_lifts_is_told_apart_in_events_too() -> None:
+    """Neither role can write what another account is told."""
+    for role in ("identity-lift-lockdown", "identity-lock-down"):
+        on_events = {
+            right.limits
+            for right in policies.of(role)
+            if right.on == "IdentityTable" and right.action == "dynamodb:PartiQLUpdate"
+        }
+        assert on_events == {"OUTBOX#LOCKDOWN"}
 
 
 def test_a_session_is_started_by_a_complete_sign_in_alone() -> None:
@@ -994,6 +1048,8 @@ def test_zones_keep_out_of_each_other_s_tables() -> None:
     }
     assert across == {
         ("operations-notify", "IdentityTable", "dynamodb:GetItem"),
+        ("identity-lift-lockdown", "RegistryTable", "dynamodb:BatchGetItem"),
+        ("identity-lock-down", "RegistryTable", "dynamodb:BatchGetItem"),
         ("identity-release-account", "RegistryTable", "dynamodb:BatchGetItem"),
         ("ledger-post", "StandingTable", "dynamodb:BatchGetItem"),
         ("ledger-post", "StandingTable", "dynamodb:PartiQLSelect"),

@@ -12,5 +12,7 @@ from portcullis.identity.oauth import TokenRequest
 @endpoint(body=TokenRequest, form=True, oauth=True, nonce=nonces.fresh)
 def handler(request: Request[Any]) -> Response:
     presented = request.body.demand_refresh()
-    tokens = refresh.refresh(presented, proof=proof_of(request), now_s=clock.now_s())
+    tokens = refresh.refresh(
+        presented, proof=proof_of(request), source=request.source, now_s=clock.now_s()
+    )
     return Response(200, tokens.to_json())

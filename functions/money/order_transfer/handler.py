@@ -9,6 +9,7 @@ from portcullis.edge.response import replayed_header
 from portcullis.evidence import orders
 from portcullis.evidence.orders import Transfer
 from portcullis.money import ledger
+from portcullis.vocabulary import APPROVAL_HEADER
 
 
 @endpoint(body=Transfer, body_bytes_max=orders.BYTES_MAX)
@@ -20,6 +21,7 @@ def handler(request: Request[Any]) -> Response:
         body=request.raw_body,
         key=key,
         who=who,
+        approval=request.header(APPROVAL_HEADER),
         now_s=clock.now_s(),
     )
     return Response(201, answer, replayed_header(replayed=replayed))

@@ -29,6 +29,7 @@ from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
 from infra.local import bootstrap
+from infra.local.clock import Clock
 from infra.local.stock import require
 
 RUNTIME = "python3.13"
@@ -54,6 +55,8 @@ class Sandbox:
 
     home: Path
     endpoint: str
+    clock: Clock | None = None
+    """What moves the handlers' clock, if anything does."""
 
     def __init__(self, func_name: str, config: dict[str, Any], code_zip: bytes) -> None:
         self.func_name = func_name
@@ -90,6 +93,8 @@ class Sandbox:
                 "invoked_function_arn": invoked_function_arn or self.config["FunctionArn"],
                 "timeout_s": timeout_s,
             }
+            if self.clock is not None:
+                call["clock_ahead_s"] = self.clock.ahead_s()
             answer = self._exchange(json.dumps(call).encode(), timeout_s)
             return {**answer, "cold_start": cold, "log": self._drain_log()}
 
@@ -234,6 +239,8 @@ def close() -> None:
     )
     require(lambda_svc, "_resolve_layer_zip")
     Sandbox.home = Path(os.environ["STATE_DIR"]).parent / "sandbox"
+    if "CLOCK_FILE" in os.environ:
+        Sandbox.clock = Clock(Path(os.environ["CLOCK_FILE"]))
     Sandbox.endpoint = f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}"
     if not (Sandbox.home / "python" / "bin" / "python").exists():
         venv.EnvBuilder(clear=True, symlinks=True).create(Sandbox.home / "python")

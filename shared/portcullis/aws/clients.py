@@ -19,7 +19,7 @@ INVOCATION_TIMEOUT_S = 6.0
 """For an invoked function, which has 3 s, and as long again for a cold start before them."""
 ATTEMPTS_MAX = 2
 
-type Service = Literal["dynamodb", "kms", "lambda", "sns"]
+type Service = Literal["dynamodb", "events", "kms", "lambda", "s3", "sns"]
 
 
 @functools.cache

@@ -187,6 +187,25 @@ def query(
     condition, values = "#pk = :pk", {":pk": pk}
     if before_sk is not None:
         condition, values = "#pk = :pk AND #sk < :sk", {":pk": pk, ":sk": before_sk}
+    return _query(table, condition, values, newest_first=newest_first, limit=limit)
+
+
+def query_between(table: str, pk: str, *, first_sk: str, last_sk: str, limit: int) -> list[Item]:
+    """Return at most *limit* items of one partition from *first_sk* to *last_sk*, both included.
+
+    Read consistently, in ascending order.
+
+    Raises:
+        StoreError: the read failed.
+    """
+    condition = "#pk = :pk AND #sk BETWEEN :first AND :last"
+    values = {":pk": pk, ":first": first_sk, ":last": last_sk}
+    return _query(table, condition, values, newest_first=False, limit=limit)
+
+
+def _query(
+    table: str, condition: str, values: Mapping[str, str], *, newest_first: bool, limit: int
+) -> list[Item]:
     reply = _call(
         "query",
         TableName=table,
@@ -224,6 +243,18 @@ def update(write: Update) -> None:
         _call("update_item", **_update(write), ReturnValuesOnConditionCheckFailure="ALL_OLD")
     except ClientError as error:
         raise _single_failure(error) from None
+
+
+def delete(table: str, key: Key) -> None:
+    """Remove an item; there need be none.
+
+    Raises:
+        StoreError: it is not known whether it is gone.
+    """
+    try:
+        _call("delete_item", TableName=table, Key=_encode_item(key))
+    except ClientError as error:
+        raise StoreError(_code(error)) from None
 
 
 def transact(*writes: Write) -> None:

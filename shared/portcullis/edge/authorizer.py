@@ -63,6 +63,7 @@ def authorize(
             method=str(event["httpMethod"]),
             path=str(event["path"]),
             resource=str(event["resource"]),
+            source=requests.source(event),
         )
     except RefusedError as refusal:
         note("refused", refusal_fields(refusal))

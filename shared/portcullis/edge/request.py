@@ -157,7 +157,7 @@ def parse[Body](
         headers=headers,
         raw_body=raw,
         body=_body(raw, headers.get("content-type", ""), model=body, form=form),
-        source=_source(event),
+        source=source(event),
         caller_role=_role(event),
     )
 
@@ -190,6 +190,18 @@ def single_headers(event: Mapping[str, Any]) -> dict[str, str]:
             raise DuplicateHeaderError(Fault(f"header:{lowered[:64]}", "given more than once"))
         single[lowered] = values[-1]
     return single
+
+
+def source(event: Mapping[str, Any]) -> Source:
+    """Return where a request comes from: API Gateway's own observation.
+
+    X-Forwarded-For and the like are whatever a client wrote.
+    """
+    identity = event["requestContext"].get("identity") or {}
+    return Source.of(
+        address=str(identity.get("sourceIp") or ""),
+        user_agent=str(identity.get("userAgent") or ""),
+    )
 
 
 def _query(event: Mapping[str, Any], known: frozenset[str]) -> dict[str, str]:
@@ -259,15 +271,6 @@ def faults(error: ValidationError) -> list[Fault]:
 def _pointer(location: tuple[int | str, ...]) -> str:
     # RFC 6901 section 3: "~" and "/" are escaped.
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
-
-
-def _source(event: Mapping[str, Any]) -> Source:
-    # API Gateway's own observation; X-Forwarded-For and the like are whatever a client wrote.
-    identity = event["requestContext"].get("identity") or {}
-    return Source.of(
-        address=str(identity.get("sourceIp") or ""),
-        user_agent=str(identity.get("userAgent") or ""),
-    )
 
 
 def _role(event: Mapping[str, Any]) -> str | None:

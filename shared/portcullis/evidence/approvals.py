@@ -2,14 +2,16 @@
 
 The challenge that the passkey signs is the hash of the act. The approval embeds that assertion
 and the passkey's enrolment certificate, and whoever obeys an approval verifies all three: so the
-role that issues approvals mints none by itself.
+role that issues approvals mints none by itself. A code of TOTP signs nothing that could be shown
+to anybody. So an approval by one is that role's word alone, and good for little (``TOTP_MAJOR_MAX``).
 """
 
 import hashlib
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
+from portcullis.amounts import EXPONENTS, Amount
 from portcullis.evidence import assertions, claims, enrolments, jws
 from portcullis.evidence.access_token import AccessToken
 from portcullis.evidence.assertions import Assertion
@@ -17,13 +19,20 @@ from portcullis.evidence.encoding import layout
 from portcullis.evidence.enrolments import Certificate
 from portcullis.evidence.errors import EvidenceError
 from portcullis.evidence.keys import TrustedKeys
+from portcullis.evidence.orders import Transfer
 from portcullis.schema import Strict
 
 TYP = "portcullis-approval+jwt"
 CHARS_MAX = 10_240
 """Room for a certificate, an assertion with an RSA signature, and a client's data."""
 LIFETIME_S = 120
+TOTP_MAJOR_MAX = 100
+"""What one transfer may move by a code alone, in whole units of its currency."""
 _VERSION = "portcullis/approval/v1"
+
+Audience = Literal["identity", "ledger"]
+"""Whose act it is."""
+Factor = Literal["passkey", "totp"]
 
 ApprovalKind = Literal[
     "add-passkey",
@@ -32,6 +41,9 @@ ApprovalKind = Literal[
     "remove-totp",
     "set-password",
     "mint-recovery-codes",
+    "transfer",
+    "lift-quarantine",
+    "lift-demand",
 ]
 
 
@@ -41,12 +53,20 @@ class Act(Strict):
     kind: ApprovalKind
     fields: list[str] = Field(max_length=8)
 
+    @property
+    def audience(self) -> Audience:
+        """Whose act it is: money is the ledger's, all else is identity's."""
+        return "ledger" if self.kind == "transfer" else "identity"
+
 
 class Approval(Strict):
-    """The claims of an approval. ``until`` is when its challenge ended; ``jti`` is used once."""
+    """The claims of an approval. ``until`` is when its challenge ended; ``jti`` is used once.
+
+    ``assertion`` and ``enrolment`` are a passkey's; a code leaves nothing behind.
+    """
 
     iss: str
-    aud: Literal["identity"]
+    aud: Audience
     sub: str
     sid: str
     jkt: str
@@ -56,8 +76,41 @@ class Approval(Strict):
     exp: int
     until: int
     act: Act
-    assertion: Assertion
-    enrolment: str
+    by: Factor
+    assertion: Assertion | None = None
+    enrolment: str | None = None
+
+    @model_validator(mode="after")
+    def _shows_its_factor(self) -> Self:
+        shown = (self.assertion is not None, self.enrolment is not None)
+        if shown != (self.by == "passkey",) * 2:
+            raise ValueError("a passkey shows its assertion and enrolment, a code nothing")
+        return self
+
+
+def of_transfer(order: Transfer, *, key: str) -> Act:
+    """Return the act of one transfer: these fields, under this idempotency key, and no other."""
+    amount = order.amount
+    return Act(kind="transfer", fields=[order.to_account, amount.amount, amount.currency, key])
+
+
+def demand_code_suffices(act: Act) -> None:
+    """Demand that a code of TOTP may approve *act*, where there is no passkey.
+
+    Raises:
+        EvidenceError: only a passkey may.
+    """
+    if act.kind in {"lift-quarantine", "lift-demand"}:
+        return
+    if act.kind != "transfer":
+        raise EvidenceError("a code does not approve this")
+    try:
+        _, text, currency, _ = act.fields
+        amount = Amount.model_validate({"amount": text, "currency": currency})
+    except (ValueError, ValidationError):
+        raise EvidenceError("act is no transfer") from None
+    if amount.minor > TOTP_MAJOR_MAX * 10 ** EXPONENTS[amount.currency]:
+        raise EvidenceError("a code does not approve so much")
 
 
 def challenge(
@@ -73,15 +126,17 @@ def verify(
     *,
     keys: TrustedKeys,
     enrolment_keys: TrustedKeys,
+    expected_audience: Audience,
     expected_origin: str,
     expected_rp_id: str,
     expected_token: AccessToken,
     expected_act: Act,
     now_s: int,
-) -> tuple[Approval, Certificate]:
-    """Return the approval and the enrolment of the passkey that gave it.
+) -> tuple[Approval, Certificate | None]:
+    """Return the approval and the enrolment of the passkey that gave it; None: a code gave it.
 
-    An established passkey of the caller's account approved exactly this act in this session.
+    A factor of the caller's account approved exactly this act in this session: an established
+    passkey, or a code, where that suffices.
 
     Single use is for the caller: it consumes ``jti`` in the transaction of the act.
 
@@ -89,6 +144,7 @@ def verify(
         compact: the approval.
         keys: what approvals may be signed with.
         enrolment_keys: what enrolment certificates may be signed with.
+        expected_audience: which zone is asked to act.
         expected_origin: the public origin.
         expected_rp_id: the relying party's id.
         expected_token: the verified access token of the request that acts on the approval.
@@ -102,12 +158,17 @@ def verify(
     jws.verify(parsed, key=keys.named(parsed.header.get("kid")).key)
     approval = claims.read(parsed.payload, Approval)
     _check_bearer(approval, expected_origin, expected_token)
+    if approval.aud != expected_audience:
+        raise EvidenceError("approval audience")
     if approval.act != expected_act:
         raise EvidenceError("approval is for another act")
     if not approval.iat < approval.exp <= approval.iat + LIFETIME_S:
         raise EvidenceError("approval lifetime")
     if not approval.iat <= min(now_s, approval.until) or now_s >= approval.exp:
         raise EvidenceError("approval time")
+    if approval.assertion is None or approval.enrolment is None:
+        demand_code_suffices(approval.act)
+        return approval, None
     certificate = enrolments.verify(
         approval.enrolment,
         keys=enrolment_keys,

@@ -16,8 +16,10 @@ from portcullis.evidence.orders import OrderKind
 from portcullis.schema import Strict
 
 TYP = "portcullis-command+jwt"
-CHARS_MAX = 14_336
-"""Room for the longest order, token and proof; in its envelope it fits the edge's body limit."""
+CHARS_MAX = 28_672
+"""Room for the longest order, token, proof and approval."""
+ENVELOPE_BYTES_MAX = CHARS_MAX + 64
+"""How long a body may be on a route that takes the money zone's commands."""
 LIFETIME_S = 30
 ISSUED_AHEAD_S_MAX = 5
 
@@ -35,7 +37,11 @@ class Pair(Strict):
 
 
 class Command(Strict):
-    """The claims of a command. ``proof`` and ``token`` are the user's, where there is a user."""
+    """The claims of a command.
+
+    ``proof`` and ``token`` are the user's, where there is a user, and so is ``approval``, where the
+    user shows one.
+    """
 
     iss: str = Field(max_length=64)
     aud: str
@@ -48,6 +54,7 @@ class Command(Strict):
     body: str
     proof: str | None = None
     token: str | None = None
+    approval: str | None = None
 
     @property
     def order(self) -> bytes:

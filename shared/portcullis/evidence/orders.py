@@ -26,7 +26,9 @@ BYTES_MAX = 2048
 
 PostingKind = Literal["open-wallet", "transfer", "deposit"]
 """What the ledger posts."""
-OrderKind = PostingKind | Literal["release-account"]
+OrderKind = (
+    PostingKind | Literal["release-account", "lift-quarantine", "lock-down", "lift-lockdown"]
+)
 
 
 class OpenWallet(Strict):
@@ -54,6 +56,22 @@ class ReleaseAccount(Strict):
     """Grant a recovery code to an account whose owner lost every way in."""
 
     account: AccountId
+
+
+class LiftQuarantine(Strict):
+    """Lift an account's quarantine; its money stays held back until its owner approves."""
+
+    account: AccountId
+
+
+class LockDown(Strict):
+    """Freeze outgoing money for everybody, for one of a few reasons: nobody's own words."""
+
+    reason: Literal["intrusion", "fraud", "key-compromise", "ledger-finding", "drift", "drill"]
+
+
+class LiftLockdown(Strict):
+    """Let money go out again."""
 
 
 ROUTES: dict[OrderKind, str] = {"open-wallet": "/wallets", "transfer": "/transfers"}

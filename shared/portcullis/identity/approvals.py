@@ -4,19 +4,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from portcullis.aws import kms
-from portcullis.errors import ForbiddenError
 from portcullis.evidence import approvals
 from portcullis.evidence.access_token import AccessToken
 from portcullis.evidence.approvals import Act
 from portcullis.evidence.errors import EvidenceError
+from portcullis.refusals import ApprovalRefusedError
 from portcullis.settings import setting, settings_list
-
-
-class ApprovalRefusedError(ForbiddenError):
-    """The approval does not verify, is for another act, was used, or is too old."""
-
-    code = "approval-refused"
-    title = "The approval is not valid for this act. Ask for a new one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +35,15 @@ def verified(compact: str | None, act: Act, *, token: AccessToken, now_s: int) -
             compact,
             keys=kms.trusted_keys(*settings_list("APPROVAL_KEYS")),
             enrolment_keys=kms.trusted_keys(*settings_list("ENROLMENT_KEYS")),
+            expected_audience="identity",
             expected_origin=origin,
             expected_rp_id=urlsplit(origin).hostname or "",
             expected_token=token,
             expected_act=act,
             now_s=now_s,
         )
+        if certificate is None:
+            raise EvidenceError("approved by no passkey")
         return Approved(approval.jti, certificate.credential_id)
     except EvidenceError as error:
         raise ApprovalRefusedError from error

@@ -28,7 +28,8 @@ from portcullis.aws.dynamodb import (
     Update,
 )
 from portcullis.errors import TooManyRequestsError
-from portcullis.identity import once, tables
+from portcullis.identity import once, outbox, tables, throttle
+from portcullis.identity.outbox import Event
 
 POLICY = "second-factor-failures"
 FREE_FAILURES = 4
@@ -37,6 +38,8 @@ DOUBLINGS_MAX = 10
 """2^10 s is the first pause beyond the longest."""
 FORGOTTEN_AFTER_S = 86_400
 """Who waits a day for a fresh start has fewer attempts than who goes on: 15 against 96."""
+FAILURES_TOLD = frozenset({5, 20, 100})
+"""So many wrong codes in a row tell the owner that somebody has the password (ASVS 6.3.5)."""
 DEVICE_KNOWN_S = 90 * 86_400
 SHARED_LANE = "unknown"
 """One lane for all keys that are not known: a stranger makes as many keys as it likes."""
@@ -64,6 +67,31 @@ def pause_s(failures: int) -> int:
     if failures <= FREE_FAILURES:
         return 0
     return min(PAUSE_S_MAX, 1 << min(failures - FREE_FAILURES - 1, DOUBLINGS_MAX))
+
+
+def admit(account: str, *, jkt: str, now_s: int) -> Charge:
+    """Charge an attempt to its lane, and to the account's bucket: now its code may be looked at.
+
+    Raises:
+        TooManyRequestsError: it is too early in this lane, or too often for the account.
+        InfrastructureError: as ``charge``.
+    """
+    found = dynamodb.batch_get(*wanted(account, jkt=jkt))
+    charged = charge(account, jkt=jkt, found=found, now_s=now_s)
+    # After the lane, so that strangers cannot empty this bucket for the owner's known devices.
+    throttle.admit(throttle.SECOND_FACTOR_BY_ACCOUNT, account, now_s=now_s)
+    return charged
+
+
+def failed(charged: Charge, *, now_s: int) -> None:
+    """Tell the owner of a failure, if it is the one in a row that is to be told.
+
+    Raises:
+        InfrastructureError: it is not known whether the event was written.
+    """
+    if charged.failures in FAILURES_TOLD:
+        failing = Event("second-factor-failing", {"failures": charged.failures})
+        outbox.append(charged.account, failing, at_s=now_s)
 
 
 def wanted(account: str, *, jkt: str) -> tuple[tuple[str, Key], ...]:

@@ -134,6 +134,7 @@ def _added(evidence: Evidence, value: bytes, *, now_s: int) -> tuple[str, int, P
             evidence.approval,
             keys=kms.trusted_keys(*settings_list("APPROVAL_KEYS")),
             enrolment_keys=kms.trusted_keys(*settings_list("ENROLMENT_KEYS")),
+            expected_audience="identity",
             expected_origin=origin,
             expected_rp_id=urlsplit(origin).hostname or "",
             expected_token=shown.token,

@@ -1,4 +1,4 @@
-"""WebAuthn challenges: single-use, five minutes, bound to the proof key that asked for them.
+"""Challenges: single-use, five minutes, bound to the proof key that asked for them.
 
 The binding stops login CSRF and challenge swaps: only the client that asked may answer.
 """
@@ -20,7 +20,9 @@ LIFETIME_S = 300
 CHALLENGE_BYTES = 32
 UNUSED = ""
 
-Ceremony = Literal["open-account", "sign-in", "add-passkey", "recover", "approve"]
+Ceremony = Literal[
+    "open-account", "sign-in", "add-passkey", "recover", "approve", "approve-by-code"
+]
 
 
 class ChallengeRefusedError(InvalidError):

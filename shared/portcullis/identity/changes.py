@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Item, Key, Statement
-from portcullis.errors import ForbiddenError
 from portcullis.evidence.access_token import AccessToken
 from portcullis.evidence.approvals import Act
 from portcullis.evidence.caller import Caller
@@ -28,22 +27,16 @@ from portcullis.identity import (
     standing,
     tables,
 )
-from portcullis.identity.approvals import ApprovalRefusedError, Approved
+from portcullis.identity.approvals import Approved
 from portcullis.identity.assurance import Route
 from portcullis.identity.factors import Factors
 from portcullis.identity.gate import SessionEndedError, SessionTerminatedError
 from portcullis.identity.outbox import Event
 from portcullis.identity.standing import AccountFrozenError, AccountRestrictedError, Standing
+from portcullis.refusals import ApprovalRefusedError, ApprovalRequiredError
 
 ROUNDS_MAX = 6
 PAUSE_S = 0.02
-
-
-class ApprovalRequiredError(ForbiddenError):
-    """The account has an established passkey, and the act came without its approval."""
-
-    code = "approval-required"
-    title = "Have a passkey of this account approve this at /approvals first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +46,21 @@ class Seen:
     standing: Standing
     factors: Factors
     items: Sequence[Item | None]
+    last_event: int
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be written.
+    """What is to be written, and told.
 
-    ``factors``: their next version, if they change. ``kills``: every other session dies; the
+    ``standing``: the write of another standing, which demands the one that was seen. ``factors``: their next version, if they change. ``kills``: every other session dies; the
     caller's is carried over. ``ends_caller``: the caller's dies too. ``writes_session``: the
     statements change the caller's session under the demand that it is live.
     """
 
-    events: Sequence[Event]
+    events: Sequence[Event] = ()
     statements: Sequence[Statement] = ()
+    standing: Statement | None = None
     factors: Factors | None = None
     kills: bool = False
     ends_caller: bool = False
@@ -74,10 +69,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks for a change: a verified token and proof, and the approval that came with them."""
+    """Who asks for a change, and where: a verified token and proof, and the approval with them."""
 
     token: AccessToken
     proof: Proof
+    route: Route
     approved: Approved | None = None
 
 
@@ -107,7 +103,7 @@ def principal(
     """
     assurance.demand(who.token, route=route, now_s=now_s)
     approved = approvals.verified(approval, act, token=who.token, now_s=now_s) if act else None
-    return Principal(who.token, who.proof, approved)
+    return Principal(who.token, who.proof, route, approved)
 
 
 def demand_approval(principal: Principal, seen: Factors, *, now_s: int) -> None:
@@ -146,7 +142,7 @@ def commit(
 
     Args:
         principal: on whose behalf.
-        decide: pure; called again when the state has moved; what it raises is the answer.
+        decide: called again when the state has moved; what it raises is the answer.
         also: what else it must see.
         now_s: the time, in Unix seconds.
 
@@ -160,27 +156,27 @@ def commit(
     """
     attempt = entropy.new_id()
     for round_ in range(ROUNDS_MAX):
-        seen, last_event = _read(principal, also, attempt=attempt, now_s=now_s)
+        seen = _read(principal, also, attempt=attempt, now_s=now_s)
         if seen is None:
             return
         change = decide(seen)
         try:
             dynamodb.execute(
                 *_statements(principal, seen, change, attempt=attempt, now_s=now_s),
-                *outbox.numbered(principal.token.sub, *change.events, after=last_event, at_s=now_s),
+                *_told(principal, seen, change, now_s=now_s),
             )
         except ConditionFailedError:
             time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
         else:
             return
-    if _read(principal, also, attempt=attempt, now_s=now_s)[0] is not None:
+    if _read(principal, also, attempt=attempt, now_s=now_s) is not None:
         raise ContentionError("change of an account")
 
 
 def _read(
     principal: Principal, also: Sequence[tuple[str, Key]], *, attempt: str, now_s: int
-) -> tuple[Seen | None, int]:
-    """Return the state, or None if this very attempt is what made it; and the last event."""
+) -> Seen | None:
+    """Return the state, or None if this very attempt is what made it."""
     token, approved = principal.token, principal.approved
     deed, session, standing_item, enrolled, head, *rest = dynamodb.batch_get(
         (tables.once(), tables.deed_key(principal.proof)),
@@ -192,7 +188,7 @@ def _read(
         *also,
     )
     if once.is_of(deed, attempt):
-        return None, 0
+        return None
     if deed is not None:
         raise ProofReplayedError
     if session is None or standing_item is None or enrolled is None:
@@ -202,14 +198,14 @@ def _read(
         raise SessionTerminatedError
     if session["status"] != sessions.LIVE or now_s >= session["absolute_expires"]:
         raise SessionEndedError
-    if not seen.is_active:
+    if not seen.permits(principal.route):
         raise AccountRestrictedError
     held = Factors.from_item(enrolled)
     if approved is not None:
         spent, rest = rest[0], rest[1:]
         if spent is not None or not held.holds(approved.credential_id):
             raise ApprovalRefusedError
-    return Seen(standing=seen, factors=held, items=rest), outbox.last(head)
+    return Seen(standing=seen, factors=held, items=rest, last_event=outbox.last(head))
 
 
 def _statements(
@@ -222,19 +218,30 @@ def _statements(
         if change.factors is None
         else change.factors.written_after(seen.factors)
     )
-    raised, carried = change.kills, change.kills and not change.ends_caller
-    epoch = (
-        standing.raised(seen.standing)
-        if raised
-        else standing.demanded(token.sub, epoch=token.epoch)
-    )
+    carried = change.kills and not change.ends_caller
     session = (sessions.carried if carried else sessions.demanded)(token.sid, epoch=token.epoch)
     return [
         once.deed_insert(principal.proof, attempt=attempt),
         *spent,
-        epoch,
+        _stands(seen.standing, change),
         held,
         # A transaction may touch an item once only.
         *([] if change.writes_session else [session]),
         *change.statements,
     ]
+
+
+def _stands(seen: Standing, change: Change) -> Statement:
+    if change.standing is not None:
+        return change.standing
+    if change.kills:
+        return standing.raised(seen)
+    return standing.demanded(seen.account, epoch=seen.epoch, status=seen.status)
+
+
+def _told(principal: Principal, seen: Seen, change: Change, *, now_s: int) -> list[Statement]:
+    if not change.events:
+        return []
+    return outbox.numbered(
+        principal.token.sub, *change.events, after=seen.last_event, at_s=now_s
+    )

@@ -1,27 +1,36 @@
 """The gate: may this request pass, now. Cheapest first, failing closed.
 
 Token, proof, nonce and the route's demand of assurance (RFC 9470) cost no I/O, so a stranger
-causes none, and a challenge spends no proof. Then one consistent batch read; but on a GET the proof
-is used up in parallel with it. The verdict on an anomaly (``judge``) belongs after that read.
+causes none, and a challenge spends no proof. Then one consistent batch read, and on any method but
+GET the proof is used up in parallel with it. Then the judge, on what the read remembers: after the
+proof, so that whoever replays a captured one reveals nothing and kills nothing.
 """
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from portcullis import clock, log
+from portcullis import clock
 from portcullis.aws import dynamodb, kms
-from portcullis.aws.dynamodb import ConditionFailedError, Item, Update
-from portcullis.errors import InfrastructureError, UnauthenticatedError
+from portcullis.errors import UnauthenticatedError
 from portcullis.evidence import access_token, dpop
 from portcullis.evidence.access_token import AccessToken
 from portcullis.evidence.errors import EvidenceError, InvalidProofError, InvalidTokenError
-from portcullis.identity import assurance, nonces, once, sessions, tables
+from portcullis.identity import (
+    assurance,
+    evaluation,
+    nonces,
+    once,
+    sessions,
+    sightings,
+    tables,
+)
+from portcullis.identity.assurance import Route
+from portcullis.identity.evaluation import KilledError
 from portcullis.identity.sessions import Session
+from portcullis.identity.sightings import Sightings
 from portcullis.identity.standing import AccountRestrictedError, Standing
 from portcullis.settings import setting, settings_list
-
-SEEN_LAG_S_MAX = 60
-"""How far the recorded sight of a session may lag behind its requests."""
+from portcullis.source import Source
 
 
 class AuthenticationRequiredError(UnauthenticatedError):
@@ -46,7 +55,13 @@ class SessionTerminatedError(UnauthenticatedError):
 
 
 def admit(
-    *, authorization: str | None, proof: str | None, method: str, path: str, resource: str
+    *,
+    authorization: str | None,
+    proof: str | None,
+    method: str,
+    path: str,
+    resource: str,
+    source: Source,
 ) -> AccessToken:
     """Return the token of a request that may pass.
 
@@ -56,6 +71,7 @@ def admit(
         method: the request's method.
         path: the raw path.
         resource: the route's path as API Gateway spells it, ``/passkeys/{id}``.
+        source: where the request comes from, as API Gateway saw it.
 
     Raises:
         AuthenticationRequiredError: there is no DPoP-bound token or no proof.
@@ -65,9 +81,10 @@ def admit(
         StepUpRequiredError: the sign-in is too weak or too old for the route.
         ProofReplayedError: another method than GET with a proof that was used before.
         SessionEndedError: the session is over.
-        SessionTerminatedError: the account's epoch has moved on.
+        SessionTerminatedError: the account's epoch has moved on, or this request moves it.
         AccountRestrictedError: the account's standing does not allow it.
-        InfrastructureError: liveness is not known, so the request may not pass.
+        InfrastructureError: liveness is not known, or what the verdict demands could not be
+            done, so the request may not pass.
         UnlistedRouteError: the route has no demand, so nobody passes.
     """
     scheme, _, compact = (authorization or "").partition(" ")
@@ -83,12 +100,13 @@ def admit(
         nonces.demand(shown, now_s=now_s)
     assurance.demand(token, route=route, now_s=now_s)
     if method == "GET":
-        _demand_live(token, now_s=now_s)
-        return token
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        used_up = beside.submit(once.consume, shown)
-        _demand_live(token, now_s=now_s)
-        used_up.result()
+        live = _live(token, route=route, now_s=now_s)
+    else:
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            used_up = beside.submit(once.consume, shown)
+            live = _live(token, route=route, now_s=now_s)
+            used_up.result()
+    _evaluate(live, token, source=source, now_s=now_s)
     return token
 
 
@@ -122,8 +140,15 @@ def _proof(
     return shown
 
 
-def _demand_live(token: AccessToken, *, now_s: int) -> None:
-    session_item, standing_item, sightings = dynamodb.batch_get(
+@dataclass(frozen=True, slots=True)
+class _Live:
+    session: Session
+    standing: Standing
+    sightings: Sightings
+
+
+def _live(token: AccessToken, *, route: Route, now_s: int) -> _Live:
+    session_item, standing_item, seen_item = dynamodb.batch_get(
         (tables.identity(), tables.session_key(token.sid)),
         (tables.standing(), tables.standing_key(token.sub)),
         (tables.identity(), tables.sightings_key(token.sid)),
@@ -137,54 +162,15 @@ def _demand_live(token: AccessToken, *, now_s: int) -> None:
         raise SessionEndedError
     if not token.epoch == session.epoch == standing.epoch:
         raise SessionTerminatedError
-    if not standing.is_active:
+    if not standing.permits(route):
         raise AccountRestrictedError
-    _see(token, session, sightings or {}, now_s=now_s)
+    return _Live(session, standing, Sightings.from_item(seen_item))
 
 
-def _see(token: AccessToken, session: Session, sightings: Item, *, now_s: int) -> None:
-    """Record the first sight of a generation, and at most once a minute that of the session.
-
-    From the first sight of a generation on its predecessor has no retry: it must be written before
-    the request passes, and if it cannot be, the request does not pass. ``seen_at`` is a baseline,
-    which a failure leaves a little older.
-    """
-    due = {}
-    if token.gen > sightings.get("gen_seen", 0):
-        due["gen_seen"] = token.gen
-    if now_s >= sightings.get("seen_at", 0) + SEEN_LAG_S_MAX:
-        due["seen_at"] = now_s
-    if not due:
-        return
+def _evaluate(live: _Live, token: AccessToken, *, source: Source, now_s: int) -> None:
+    seen = sightings.observe(source, now_s=now_s)
     try:
-        met = _advance(session, due)
-        if met is not None and met.get("gen_seen", 0) < token.gen:
-            # It was seen_at alone that had moved on.
-            _advance(session, {"gen_seen": token.gen})
-    except InfrastructureError as error:
-        if "gen_seen" in due:
-            raise
-        log.alarm("sighting-not-recorded", {"code": str(error)})
-
-
-def _advance(session: Session, values: Mapping[str, int]) -> Item | None:
-    """Write *values* and return None; or, if one is not ahead of what stands, return what stands.
-
-    Raises:
-        InfrastructureError: the store did not answer.
-    """
-    ahead = [f"(attribute_not_exists(#{name}) OR #{name} < :{name})" for name in values]
-    bound = {f":{name}": value for name, value in values.items()}
-    try:
-        dynamodb.update(
-            Update(
-                tables.identity(),
-                tables.sightings_key(session.sid),
-                change="SET " + ", ".join(f"#{name} = :{name}" for name in (*values, "ttl")),
-                condition=" AND ".join(ahead),
-                values={**bound, ":ttl": session.absolute_expires + sessions.TOMBSTONE_S},
-            )
-        )
-    except ConditionFailedError as failure:
-        return failure.reasons[0].item  # of another request, or of an earlier try of this one
-    return None
+        evaluation.evaluate(live.session, live.standing, live.sightings, seen, occasion="request")
+    except KilledError as verdict:
+        raise SessionTerminatedError from verdict
+    sightings.record(live.session, live.sightings, seen, generation=token.gen)

@@ -31,7 +31,7 @@ _SEVERITY = list(Outcome)
 
 
 class Reason(StrEnum):
-    """Why: one about the place, and one more if the device has changed."""
+    """Why: one about the place, and one more for each other sign."""
 
     SAME_NETWORK = "same-network"
     SAME_COUNTRY = "same-country"
@@ -45,6 +45,8 @@ class Reason(StrEnum):
     ANONYMOUS_NETWORK = "anonymous-network"
     UNKNOWN_PLACE = "unknown-place"
     DEVICE_CHANGED = "device-changed"
+    REPEATED_RETRIES = "repeated-retries"
+    """Answers get lost, or somebody presents the same refresh tokens a moment later."""
 
 
 class Policy(Strict):
@@ -64,7 +66,14 @@ class Policy(Strict):
     """The first time that a session comes from one; later ones are known."""
     unknown_place: Outcome = Outcome.STEP_UP
     device_changed: Outcome = Outcome.STEP_UP
+    retries_max: Annotated[int, Field(ge=0, le=5)] = 1
+    """How many of the last five generations of a family may have needed a sealed retry."""
+    repeated_retries: Outcome = Outcome.STEP_UP
     impossible_travel: Outcome = Outcome.KILL
+
+
+POLICY = Policy()
+"""The policy in force."""
 
 
 class Travel(Strict):
@@ -95,6 +104,8 @@ def judge(policy: Policy, baseline: Baseline, observation: Observation) -> Verdi
     grounds = [_on_place(policy, baseline, observation, travel)]
     if observation.device not in baseline.devices:
         grounds.append((Reason.DEVICE_CHANGED, policy.device_changed))
+    if observation.retries > policy.retries_max:
+        grounds.append((Reason.REPEATED_RETRIES, policy.repeated_retries))
     return Verdict(
         outcome=max((outcome for _, outcome in grounds), key=_SEVERITY.index),
         reasons=tuple(reason for reason, _ in grounds),

@@ -37,7 +37,8 @@ class Place(Strict):
 class Observation(Strict):
     """One authenticated request. ``place`` is None where the label is no country's.
 
-    ``at_s`` is Unix time by our clock.
+    ``at_s`` is Unix time by our clock. ``retries``: if it is a retry of a refresh, how many there
+    were among the last five generations, itself included.
     """
 
     at_s: int
@@ -45,6 +46,7 @@ class Observation(Strict):
     place: Place | None
     network: Network
     device: Device
+    retries: Annotated[int, Field(ge=0, le=5)] = 0
 
 
 class Baseline(Strict):
@@ -82,11 +84,8 @@ class Baseline(Strict):
         )
 
     def knows(self, seen: Observation) -> bool:
-        """Return whether *seen* adds nothing but a later time."""
-        return (self.network == seen.network or seen.place is None) and (
-            seen.label,
-            seen.device,
-        ) == (self.labels[-1], self.devices[-1])
+        """Return whether the label and the device of *seen* are remembered."""
+        return seen.label in self.labels and seen.device in self.devices
 
 
 def _latest(known: tuple[str, ...], one: str) -> tuple[str, ...]:

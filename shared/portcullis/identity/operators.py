@@ -1,4 +1,4 @@
-"""Operators: what one of them signs counts for nothing, the same order by two of them does.
+"""Operators: what one of them signs freezes, at most; all else takes the same order by two.
 
 They come through one role of IAM, which shows that somebody may call at all; who they are is shown
 by their keys, which the registry knows and no function can change.
@@ -21,7 +21,7 @@ from portcullis.settings import setting
 
 
 class TwoOperatorsRequiredError(ForbiddenError):
-    """The two commands are one person's, or they order two things."""
+    """The commands are too few, or one person's, or they order two things."""
 
     code = "two-operators-required"
     title = "Two different operators must sign the same order, each with a key of their own."
@@ -41,13 +41,22 @@ def ordered(
     expected_path: str,
     caller_role: str | None,
     now_s: int,
+    expected_operators: int = 2,
 ) -> list[Command]:
-    """Return the commands by which two operators order the same thing, now and here.
+    """Return the commands by which operators order the same thing, now and here.
+
+    Args:
+        compacts: the commands, as they came.
+        expected_kind: the kind of order that the route takes.
+        expected_path: the route that the commands must name.
+        caller_role: the IAM role that API Gateway authenticated.
+        now_s: the time, in Unix seconds.
+        expected_operators: how many different operators must have signed; no more may come.
 
     Raises:
         InvalidCommandError: one is not an operator's command of this kind for this route and
             moment, or they came from another role.
-        TwoOperatorsRequiredError: one operator, one key or two orders are behind them.
+        TwoOperatorsRequiredError: too few operators or keys, or two orders, are behind them.
         InfrastructureError: the registry did not answer.
     """
     if caller_role != setting("OPERATOR_ROLE"):
@@ -69,7 +78,7 @@ def ordered(
     # A name has one key for ever, so two keys are two names, too. Each ``kid`` was compared.
     keys = {one.header["kid"] for one in parsed}
     told = {command.body for command in given}
-    if len(keys) < len(given) or len(told) > 1:
+    if not len(keys) == len(given) == expected_operators or len(told) > 1:
         raise TwoOperatorsRequiredError
     return given
 

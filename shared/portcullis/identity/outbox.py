@@ -4,6 +4,9 @@ Events of one account are numbered without a gap, so they have an order and a mi
 noticed. The number is kept beside the events and not in the standing, so that a role which only
 reports a sign-in needs no write on anybody's standing (docs/decisions/0005). Events are inserted,
 never put: the roles that write them cannot rewrite them.
+
+Beside them stands a pending item until they are published, so that what is still to be told can be
+listed without asking every account (docs/decisions/0020).
 """
 
 import time
@@ -21,10 +24,15 @@ ROUNDS_MAX = 6
 PAUSE_S = 0.02
 
 
-def opened(account: str, *, kind: str, at_s: int) -> tuple[Statement, Statement]:
+def opened(
+    account: str, *, kind: str, at_s: int, facts: Mapping[str, Value] | None = None
+) -> list[Statement]:
     """Return the writes that open an account's outbox with its first event."""
-    head = dynamodb.insert(tables.identity(), {**tables.outbox_key(account), "last": FIRST})
-    return head, _event(account, number=FIRST, kind=kind, at_s=at_s, facts={})
+    return [
+        dynamodb.insert(tables.identity(), {**tables.outbox_key(account), "last": FIRST}),
+        _event(account, number=FIRST, kind=kind, at_s=at_s, facts=facts or {}),
+        _pending(account, last=FIRST, at_s=at_s),
+    ]
 
 
 def last(head: Item | None) -> int:
@@ -45,10 +53,11 @@ def numbered(account: str, *events: Event, after: int, at_s: int) -> list[Statem
 
     They fail if another event took a number.
     """
+    end = after + len(events)
     take = dynamodb.change(
         tables.identity(),
         tables.outbox_key(account),
-        {"last": after + len(events)},
+        {"last": end},
         where='"last" = ?',
         given=(after,),
     )
@@ -58,6 +67,7 @@ def numbered(account: str, *events: Event, after: int, at_s: int) -> list[Statem
             _event(account, number=number, kind=event.kind, at_s=at_s, facts=event.facts)
             for number, event in enumerate(events, start=after + 1)
         ),
+        _pending(account, last=end, at_s=at_s),
     ]
 
 
@@ -91,3 +101,8 @@ def _event(
             **facts,
         },
     )
+
+
+def _pending(account: str, *, last: int, at_s: int) -> Statement:
+    # Without an end of its own: what was never published must not vanish from the list.
+    return dynamodb.insert(tables.identity(), {**tables.pending_key(account, last), "at": at_s})

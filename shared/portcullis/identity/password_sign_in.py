@@ -84,7 +84,7 @@ def _ticket(
         return None
     held, standing = Factors.from_item(enrolled), Standing.from_item(standing_item)
     password = held.password
-    if not standing.is_active or password is None:
+    if not (standing.is_active or standing.is_quarantined) or password is None:
         return None
     if password.login not in indexes or password.verifier != verifier_id:
         return None  # a name or a verifier that the account has given up

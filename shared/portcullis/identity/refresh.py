@@ -1,10 +1,11 @@
 """Refresh: nonce and tag, one batch read, KMS, and the conditional write last.
 
 A proof without a nonce of ours reaches nothing and is not used up. Strangers and holders of old
-tokens never reach KMS, and a failure of KMS spends nothing. The anomaly verdict (``judge``)
-belongs between the read and the signature.
+tokens never reach KMS, and a failure of KMS spends nothing. It is an authenticated request like
+any other, so it is judged, between the read and the signature.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from portcullis import entropy, log
@@ -17,11 +18,25 @@ from portcullis.aws.dynamodb import (
 )
 from portcullis.evidence.dpop import Proof
 from portcullis.evidence.errors import ProofReplayedError
-from portcullis.identity import ending, nonces, once, sessions, standing, tables, tokens
+from portcullis.identity import (
+    ending,
+    evaluation,
+    nonces,
+    once,
+    sessions,
+    sightings,
+    standing,
+    tables,
+    tokens,
+)
+from portcullis.identity.evaluation import KilledError
 from portcullis.identity.families import InvalidGrantError, RefreshToken
-from portcullis.identity.sessions import LIVE, Session, Use
+from portcullis.identity.observations import Observation
+from portcullis.identity.sessions import LIVE, RETRIES_COUNTED_OVER, Session, Use
+from portcullis.identity.sightings import Sightings
 from portcullis.identity.standing import Standing
 from portcullis.identity.tokens import Tokens
+from portcullis.source import Source
 
 ROUNDS_MAX = 4
 """A token can be current, then a predecessor, then spent; one more round for a moved standing."""
@@ -31,29 +46,36 @@ ROUNDS_MAX = 4
 class _State:
     session: Session
     standing: Standing
-    generation_seen: int
+    sightings: Sightings
+    proof_used: bool
 
 
-def refresh(text: str, *, proof: Proof, now_s: int) -> Tokens:
+def refresh(text: str, *, proof: Proof, source: Source, now_s: int) -> Tokens:
     """Return the tokens that follow the refresh token *text*.
+
+    Args:
+        text: the refresh token.
+        proof: the verified proof that came with it.
+        source: where the request comes from, as API Gateway saw it.
+        now_s: the time, in Unix seconds.
 
     Raises:
         UseNonceError: the proof has no nonce of ours that still counts.
         InvalidGrantError: it is unknown, spent, expired, or another key's; a spent one has
-            ended its family.
+            ended its family. Or the request was judged, and has killed every session.
         ProofReplayedError: the proof was used before.
         InfrastructureError: a service did not answer; the token is not known to be spent.
     """
     nonces.demand(proof, now_s=now_s)
     token = tokens.family_keys().parse(text)
     for _ in range(ROUNDS_MAX):
-        state = _read(token)
+        state = _read(token, proof)
         use = sessions.use_of(
             token,
             state.session,
             state.standing,
             jkt=proof.jkt,
-            generation_seen=state.generation_seen,
+            generation_seen=state.sightings.generation,
             now_s=now_s,
         )
         if token.generation < state.session.generation and use is not Use.RETRY:
@@ -67,25 +89,59 @@ def refresh(text: str, *, proof: Proof, now_s: int) -> Tokens:
             )
         if use in {Use.REUSE, Use.REFUSED}:
             raise InvalidGrantError
-        write = _rotate if use is Use.ROTATION else _retry
-        issued = write(token, state.session, proof=proof, now_s=now_s)
+        if state.proof_used:
+            # Before the judge: whoever replays a captured request kills nothing.
+            raise ProofReplayedError
+        observation = sightings.observe(
+            source, now_s=now_s, retries=_retries(state.session, use, token)
+        )
+        try:
+            evaluation.evaluate(
+                state.session, state.standing, state.sightings, observation, occasion="refresh"
+            )
+        except KilledError as verdict:
+            raise InvalidGrantError from verdict
+        if use is Use.ROTATION:
+            issued = _rotate_and_record(token, state, observation, proof=proof, now_s=now_s)
+        else:
+            issued = _retry(token, state.session, proof=proof, now_s=now_s)
         if issued is not None:
             return issued
     raise ContentionError("refresh")
 
 
-def _read(token: RefreshToken) -> _State:
-    session, account, seen = dynamodb.batch_get(
+def _retries(session: Session, use: Use, token: RefreshToken) -> int:
+    """Return how many of the last five generations were retried, this one included: at most 2."""
+    if use is not Use.RETRY:
+        return 0
+    again = session.retried > token.generation + 1 - RETRIES_COUNTED_OVER
+    return 2 if session.retried and again else 1
+
+
+def _rotate_and_record(
+    token: RefreshToken, state: _State, observation: Observation, *, proof: Proof, now_s: int
+) -> Tokens | None:
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        recorded = beside.submit(sightings.record, state.session, state.sightings, observation)
+        issued = _rotate(token, state.session, proof=proof, now_s=now_s)
+        recorded.result()
+    return issued
+
+
+def _read(token: RefreshToken, proof: Proof) -> _State:
+    session, account, seen, used = dynamodb.batch_get(
         (tables.identity(), tables.session_key(token.handle.sid)),
         (tables.standing(), tables.standing_key(token.handle.account)),
         (tables.identity(), tables.sightings_key(token.handle.sid)),
+        (tables.once(), tables.proof_key(proof)),
     )
     if session is None or account is None or session["account"] != token.handle.account:
         raise InvalidGrantError
     return _State(
         session=Session.from_item(session),
         standing=Standing.from_item(account),
-        generation_seen=seen["gen_seen"] if seen else 0,
+        sightings=Sightings.from_item(seen),
+        proof_used=used is not None,
     )
 
 
@@ -140,7 +196,7 @@ def _retry(token: RefreshToken, session: Session, *, proof: Proof, now_s: int) -
     retry = Update(
         tables.identity(),
         tables.session_key(session.sid),
-        change="SET #retries = :once, #attempt = :attempt",
+        change="SET #retries = :once, #retried = :generation, #attempt = :attempt",
         condition=(
             "#status = :live AND #generation = :generation AND #previous = :presented"
             " AND #jkt = :jkt AND #rotated_at > :window AND #retries = :none"

@@ -16,7 +16,6 @@ from portcullis.identity import (
     assurance,
     backoff,
     challenges,
-    outbox,
     passkeys,
     sign_in,
     starting,
@@ -25,7 +24,6 @@ from portcullis.identity import (
     tickets,
     totp_enrolment,
 )
-from portcullis.identity.outbox import Event
 from portcullis.identity.passkeys import Assertion
 from portcullis.identity.starting import Grounds, SignInRefusedError, State
 from portcullis.identity.tickets import Ticket, TicketRefusedError
@@ -34,8 +32,6 @@ from portcullis.identity.totp import Code
 from portcullis.schema import Strict
 from portcullis.source import Source
 
-FAILURES_TOLD = frozenset({5, 20, 100})
-"""So many wrong codes in a row tell the owner that somebody has the password (ASVS 6.3.5)."""
 TOTP_METHODS = ("pwd", "otp", "mfa")
 """``amr`` (RFC 8176)."""
 
@@ -81,13 +77,14 @@ def by_code(ticket: str, code: str, *, proof: Proof, source: Source, now_s: int)
         TooManyRequestsError: too early after wrong codes (a passkey still signs in), or too many
             sign-ins from this network.
         SecondFactorRefusedError: the code is not good.
+        AccountRestrictedError: the account is quarantined, and has a stronger factor.
         ProofReplayedError: the proof was used before.
         InfrastructureError: a service did not answer.
     """
     throttle.admit(throttle.SIGN_IN_BY_NETWORK, source.network, now_s=now_s)
     stored = tickets.key(ticket)
     pending = tickets.accept(dynamodb.get(tables.once(), stored), jkt=proof.jkt, now_s=now_s)
-    charged = _charge(pending, proof=proof, now_s=now_s)
+    charged = backoff.admit(pending.account, jkt=proof.jkt, now_s=now_s)
 
     def once() -> Tokens | None:
         ticket_item, totp_item, person_item, *items = dynamodb.batch_get(
@@ -107,13 +104,13 @@ def by_code(ticket: str, code: str, *, proof: Proof, source: Source, now_s: int)
             pending.account, pending.totp, code, totp_item, person_item, now_s=now_s
         )
         if step is None:
-            if charged.failures in FAILURES_TOLD:
-                failing = Event("second-factor-failing", {"failures": charged.failures})
-                outbox.append(pending.account, failing, at_s=now_s)
+            backoff.failed(charged, now_s=now_s)
             raise SecondFactorRefusedError
         established = now_s >= max(enrolled.established_at, password.established_at)
+        acr = assurance.MFA if established else assurance.PROVISIONAL
+        sign_in.demand_permitted(seen, acr=acr, now_s=now_s)
         grounds = Grounds(
-            acr=assurance.MFA if established else assurance.PROVISIONAL,
+            acr=acr,
             amr=TOTP_METHODS,
             uses=(
                 tickets.used(stored, attempt=entropy.new_id(), now_s=now_s),
@@ -138,6 +135,7 @@ def by_passkey(
         ChallengeRefusedError: the challenge is not this key's to answer now.
         PasskeyRefusedError: the response or the enrolment does not verify.
         SignInRefusedError: the passkey is not the account's.
+        AccountRestrictedError: the account is quarantined, and the passkey provisional.
         ProofReplayedError: the proof was used before.
         InfrastructureError: a service did not answer.
     """
@@ -174,21 +172,15 @@ def by_passkey(
     return starting.repeatedly(once)
 
 
-def _charge(pending: Ticket, *, proof: Proof, now_s: int) -> backoff.Charge:
-    found = dynamodb.batch_get(*backoff.wanted(pending.account, jkt=proof.jkt))
-    charged = backoff.charge(pending.account, jkt=proof.jkt, found=found, now_s=now_s)
-    # After the lane, so that strangers cannot empty this bucket for the owner's known devices.
-    throttle.admit(throttle.SECOND_FACTOR_BY_ACCOUNT, pending.account, now_s=now_s)
-    return charged
-
-
 def _still(pending: Ticket, seen: State | None) -> State:
     """Return the state if the ticket still stands in it.
 
     Raises:
         TicketRefusedError: a kill, a restriction or another password has overtaken it.
     """
-    if seen is None or not seen.standing.is_active or seen.standing.epoch != pending.epoch:
+    if seen is None or seen.standing.epoch != pending.epoch:
+        raise TicketRefusedError
+    if not (seen.standing.is_active or seen.standing.is_quarantined):
         raise TicketRefusedError
     password = seen.factors.password
     if password is None or password.verifier != pending.verifier:

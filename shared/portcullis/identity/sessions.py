@@ -18,6 +18,8 @@ ABSOLUTE_S = 30 * 86_400
 TOMBSTONE_S = 90 * 86_400
 """A dead family is remembered this long: a token stolen from a backup still raises its alarm."""
 RETRY_WINDOW_S = 30
+RETRIES_COUNTED_OVER = 5
+"""Generations: two retries among so many are reported (docs/anomaly-policy.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Session:
     absolute_expires: int
     device: str = ""
     place: str = ""
+    retried: int = 0
+    """The last generation that needed a sealed retry."""
 
     @classmethod
     def from_item(cls, item: Item) -> "Session":
@@ -70,6 +74,7 @@ class Session:
             absolute_expires=item["absolute_expires"],
             device=item["device"],
             place=item["place"],
+            retried=item.get("retried", 0),
         )
 
     def to_item(self) -> dict[str, Any]:
@@ -95,6 +100,7 @@ class Session:
             "absolute_expires": self.absolute_expires,
             "device": self.device,
             "place": self.place,
+            "retried": self.retried,
             "ttl": self.absolute_expires + TOMBSTONE_S,
         }
 

@@ -111,15 +111,30 @@ def by_passkey(
             account, passkey, challenge=challenge, last_event=seen.last_event, now_s=now_s
         )
         raise
-    if not seen.standing.is_active:
-        raise AccountRestrictedError
-    established = certificate.is_established(now_s)
+    acr = assurance.PHR if certificate.is_established(now_s) else assurance.PROVISIONAL
+    demand_permitted(seen, acr=acr, now_s=now_s)
     attempt = entropy.new_id()
     return Grounds(
-        acr=assurance.PHR if established else assurance.PROVISIONAL,
+        acr=acr,
         amr=HARDWARE_METHODS if certificate.att and not certificate.be else PASSKEY_METHODS,
         uses=(
             challenges.use(challenge, attempt=attempt, now_s=now_s),
             counters.counted(passkey, asserted, now_s=now_s),
         ),
     )
+
+
+def demand_permitted(seen: State, *, acr: str, now_s: int) -> None:
+    """Demand that the account's standing allows a sign-in of this level.
+
+    A quarantined account lets in its strongest factor alone: an established passkey or, where
+    there is none, an established password with an established TOTP.
+
+    Raises:
+        AccountRestrictedError: it does not allow it.
+    """
+    if seen.standing.is_active:
+        return
+    strongest = assurance.PHR if seen.factors.established_passkeys(now_s) else assurance.MFA
+    if not seen.standing.is_quarantined or acr != strongest:
+        raise AccountRestrictedError

@@ -13,6 +13,10 @@ from portcullis.errors import ForbiddenError
 from portcullis.identity import tables
 
 ACTIVE = "ACTIVE"
+QUARANTINED = "QUARANTINED"
+"""An anomaly has killed every session. The owner may sign in, and lift it; no more."""
+LIFTING = frozenset({("POST", "/approvals/options"), ("POST", "/approvals")})
+"""The routes that lead out of a quarantine."""
 FREEZE_S = 86_400
 """How long a recovery freezes what could not be undone."""
 
@@ -72,6 +76,15 @@ class Standing:
         """Whether the account may act."""
         return self.status == ACTIVE
 
+    @property
+    def is_quarantined(self) -> bool:
+        """Whether the account may do nothing but have its quarantine lifted."""
+        return self.status == QUARANTINED
+
+    def permits(self, route: tuple[str, str]) -> bool:
+        """Whether the account may use *route*, a method and a path as API Gateway spells it."""
+        return self.is_active or (self.is_quarantined and route in LIFTING)
+
     def is_frozen(self, now_s: int) -> bool:
         """Whether a recovery's freeze is on."""
         return now_s < self.frozen_until
@@ -94,18 +107,57 @@ def raised(seen: Standing, *, frozen_until: int | None = None) -> Statement:
     )
 
 
-def demanded(account: str, *, epoch: int) -> Statement:
-    """Return the same demand as ``unchanged``, for a transaction of statements."""
+def quarantined(seen: Standing) -> Statement:
+    """Return the write that kills every session and quarantines, if it is still as *seen*.
+
+    Whoever loses its condition was overtaken by another kill, so each kill has one event.
+    """
+    return dynamodb.change(
+        tables.standing(),
+        tables.standing_key(seen.account),
+        {"epoch": seen.epoch + 1, "status": QUARANTINED},
+        where='"epoch" = ? AND "status" = ?',
+        given=(seen.epoch, seen.status),
+    )
+
+
+def lifted(seen: Standing, *, approval_required_since: int) -> Statement:
+    """Return the write that lifts a quarantine, if it is still the one that was *seen*.
+
+    The epoch stays raised: what the quarantine killed stays dead.
+    """
+    return dynamodb.change(
+        tables.standing(),
+        tables.standing_key(seen.account),
+        {"status": ACTIVE, "approval_required_since": approval_required_since},
+        where='"epoch" = ? AND "status" = ? AND "approval_required_since" = ?',
+        given=(seen.epoch, QUARANTINED, seen.approval_required_since),
+    )
+
+
+def approval_demanded(seen: Standing, *, since_s: int) -> Statement:
+    """Return the write of ``approval_required_since`` (0: no more), if it is still as *seen*."""
+    return dynamodb.change(
+        tables.standing(),
+        tables.standing_key(seen.account),
+        {"approval_required_since": since_s},
+        where='"epoch" = ? AND "status" = ? AND "approval_required_since" = ?',
+        given=(seen.epoch, ACTIVE, seen.approval_required_since),
+    )
+
+
+def demanded(account: str, *, epoch: int, status: str = ACTIVE) -> Statement:
+    """Return the demand that an account has this status, and is still in *epoch*."""
     return dynamodb.demand(
         tables.standing(),
         tables.standing_key(account),
         where='"epoch" = ? AND "status" = ?',
-        given=(epoch, ACTIVE),
+        given=(epoch, status),
     )
 
 
 def unchanged(account: str, *, epoch: int) -> Check:
-    """Return the demand that an account is active and still in *epoch*."""
+    """Return the same demand, of an active account, for a transaction of writes."""
     return Check(
         tables.standing(),
         tables.standing_key(account),

@@ -1,11 +1,14 @@
 """The start of a session: signed first, then one transaction with whatever permitted it.
 
 The transaction demands the epoch and the factors that were seen, lists the session, numbers the
-event, and uses up what the caller of this module adds (challenge, ticket, TOTP step).
+event, and uses up what the caller of this module adds (challenge, ticket, TOTP step). Where another
+live session of the account cannot have come from, the new one begins with money held back until an
+approval: that demand stands before the session does.
 """
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from portcullis import entropy
@@ -18,19 +21,26 @@ from portcullis.identity import (
     devices,
     ending,
     factors,
+    judge,
     once,
     outbox,
+    restraint,
     session_list,
     sessions,
+    sightings,
     standing,
     tables,
     tokens,
 )
 from portcullis.identity.factors import Factors
 from portcullis.identity.families import Handle
+from portcullis.identity.judge import Outcome
+from portcullis.identity.observations import Observation
 from portcullis.identity.outbox import Event
+from portcullis.identity.restraint import Judged, Restraint
 from portcullis.identity.session_list import SESSIONS_MAX, SessionList
 from portcullis.identity.sessions import LIVE, Session
+from portcullis.identity.sightings import Sightings
 from portcullis.identity.standing import Standing
 from portcullis.identity.tokens import Tokens
 from portcullis.source import Source
@@ -137,7 +147,14 @@ def start(
         place=devices.place(source.address),
     )
     kept, displaced = _kept(seen, now_s=now_s)
-    issued = tokens.issue(session, token, now_s=now_s)
+    observation = sightings.observe(source, now_s=now_s)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        elsewhere = beside.submit(_elsewhere, seen, observation, now_s=now_s)
+        issued = tokens.issue(session, token, now_s=now_s)
+        demand = elsewhere.result()
+    if demand is not None:
+        restraint.ask(demand)
+        return None
     started = Event(
         "session-started", {"sid": session.sid, "acr": session.acr, "amr": list(session.amr)}
     )
@@ -147,9 +164,10 @@ def start(
             once.proof_insert(proof, attempt=attempt),
             *grounds.uses,
             dynamodb.insert(tables.identity(), session.to_item()),
+            sightings.begun(session, observation),
             *(ending.ended(sid, reason="displaced", now_s=now_s) for sid in displaced),
             seen.sessions.with_only((*kept, session.sid)),
-            standing.demanded(account, epoch=seen.standing.epoch),
+            standing.demanded(account, epoch=seen.standing.epoch, status=seen.standing.status),
             factors.demanded(seen.factors),
             *outbox.numbered(account, *ends, started, after=seen.last_event, at_s=now_s),
         )
@@ -160,6 +178,41 @@ def start(
         if not once.is_of(used, attempt):
             raise ProofReplayedError from None
     return issued
+
+
+def _elsewhere(seen: State, observation: Observation, *, now_s: int) -> Restraint | None:
+    """Return the demand due because a live session is where this sign-in cannot have come from.
+
+    None if no session is, or the demand of this very moment stands already.
+
+    Raises:
+        InfrastructureError: the store did not answer.
+    """
+    listed, account = seen.sessions.sids, seen.standing
+    if not listed or not account.is_active or account.approval_required_since >= now_s:
+        return None
+    items = dynamodb.batch_get(
+        *((tables.identity(), tables.session_key(sid)) for sid in listed),
+        *((tables.identity(), tables.sightings_key(sid)) for sid in listed),
+    )
+    for item, sights in zip(items[: len(listed)], items[len(listed) :], strict=True):
+        baseline = Sightings.from_item(sights).baseline
+        if item is None or baseline is None:
+            continue
+        session = Session.from_item(item)
+        if not session.is_live(account, now_s=now_s):
+            continue
+        verdict = judge.judge(judge.POLICY, baseline, observation)
+        if verdict.outcome is Outcome.KILL:
+            return Restraint(
+                account=account.account,
+                sid=session.sid,
+                occasion="sign-in",
+                epoch=account.epoch,
+                approval_required_since=account.approval_required_since,
+                judged=Judged(baseline=baseline, observation=observation, verdict=verdict),
+            )
+    return None
 
 
 def _kept(seen: State, *, now_s: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -11,6 +11,10 @@ from portcullis.aws.dynamodb import Key
 from portcullis.evidence.dpop import Proof
 from portcullis.settings import setting, settings_list
 
+PENDING_SHARDS = 16
+LOCKDOWN = "LOCKDOWN"
+"""What stands where an account's id would: its item of standing, and its outbox."""
+
 
 def identity() -> str:
     """Return the name of the table of accounts, credentials, sessions, sightings and events."""
@@ -102,9 +106,28 @@ def event_key(account: str, number: int) -> Key:
     return {"pk": f"EVENT#{account}", "sk": f"{number:012d}"}
 
 
+def pending_key(account: str, last: int) -> Key:
+    """Return the key of the note that events up to number *last* are to be published.
+
+    Accounts are spread over a fixed number of partitions, so that all of them can be listed.
+    """
+    shard = hashlib.sha256(account.encode()).digest()[0] % PENDING_SHARDS
+    return {"pk": f"PENDING#{shard:02d}", "sk": f"{account}#{last:012d}"}
+
+
+def verdict_key(account: str, number: int) -> Key:
+    """Return the key of the verdict behind an event, by the event's number."""
+    return {"pk": f"VERDICT#{account}", "sk": f"{number:012d}"}
+
+
 def standing_key(account: str) -> Key:
     """Return the key of an account's standing."""
     return {"pk": account}
+
+
+def lockdown_key() -> Key:
+    """Return the key of the lockdown: one item beside the standings, and no account's id."""
+    return {"pk": LOCKDOWN}
 
 
 def challenge_key(challenge: bytes) -> Key:
@@ -183,6 +206,15 @@ def throttle_secret() -> bytes:
         InfrastructureError: it could not be read, made or unwrapped.
     """
     return secret.secret(table=once(), key_arn=setting("IDENTITY_DATA_KEY"), purpose="throttle")
+
+
+def sightings_secret() -> bytes:
+    """Return the zone's secret behind the names of networks in sightings.
+
+    Raises:
+        InfrastructureError: it could not be read, made or unwrapped.
+    """
+    return secret.secret(table=once(), key_arn=setting("IDENTITY_DATA_KEY"), purpose="sightings")
 
 
 def nonce_secret() -> bytes:

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import Item, Key, Statement
+from portcullis.aws.dynamodb import Item, Key, Statement, Value
 from portcullis.evidence.orders import PostingKind
 from portcullis.evidence.receipts import Leg
 from portcullis.ledger import tables
+from portcullis.ledger.approvals import Approved, Shown
 from portcullis.ledger.heads import Head
 from portcullis.ledger.postings import Movement
 
 ACTIVE = "ACTIVE"
+NEVER = 0
+"""``approval_required_since`` of an account of which no approval is demanded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,19 @@ class Order:
     """How the user signed in; a partner does not."""
     command_key: Key
     proof_key: Key | None
+    approval: Shown | None
+    """The approval that came with it, not verified yet."""
     consumed_until_s: int
 
     @property
     def currency(self) -> str:
         """The one currency of the order."""
         return self.opens[1] if self.opens else self.legs[0].currency
+
+    @property
+    def is_outgoing(self) -> bool:
+        """Whether it debits a user: what a lockdown holds back. A partner's deposit does not."""
+        return any(leg.minor < 0 and not tables.is_house(leg.account) for leg in self.legs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +65,18 @@ class Page:
     standing: Item | None
     consumed: bool
     """Whether the order's command or proof was used by *some* posting."""
+    approval_consumed: bool
+    """Whether its approval was, which is known once the approval is verified."""
+    locked_down: bool
+    """Whether outgoing money is frozen; asked for outgoing orders alone."""
 
 
-def read(order: Order) -> Page:
+def read(order: Order, approved: Approved | None) -> Page:
     """Return what the book says about *order*: one consistent round trip.
+
+    Args:
+        order: the order.
+        approved: its approval, if that is verified already.
 
     Raises:
         InfrastructureError: the store did not answer.
@@ -66,8 +84,15 @@ def read(order: Order) -> Page:
     wallets = [(leg.account, leg.currency) for leg in order.legs]
     if order.opens is not None:
         wallets.append(order.opens)
-    single_use = [order.command_key, *([order.proof_key] if order.proof_key else [])]
-    standing = order.debited_account
+    given = [order.command_key, *([order.proof_key] if order.proof_key else [])]
+    single_use = [*given, *([approved.key] if approved else [])]
+    # A debit of a user depends on its standing, and on the lockdown while money would go out. The
+    # lockdown is read here, each time, and is no part of the write: that would make of all
+    # postings one queue.
+    standings = [
+        *([tables.standing_key(order.debited_account)] if order.debited_account else []),
+        *([tables.lockdown_key()] if order.is_outgoing else []),
+    ]
     items = dynamodb.batch_get(
         (
             tables.journal(),
@@ -75,7 +100,7 @@ def read(order: Order) -> Page:
         ),
         *((tables.balances(), tables.head_key(*wallet)) for wallet in wallets),
         *((tables.once(), key) for key in single_use),
-        *([(tables.standing(), tables.standing_key(standing))] if standing else []),
+        *((tables.standing(), key) for key in standings),
     )
     known, rest = items[0], items[1:]
     heads = {
@@ -84,11 +109,15 @@ def read(order: Order) -> Page:
         if item is not None
     }
     used = rest[len(wallets) : len(wallets) + len(single_use)]
+    stood = rest[len(wallets) + len(single_use) :]
+    lockdown = stood[-1] if order.is_outgoing else None
     return Page(
         known=known,
         heads=heads,
-        standing=rest[-1] if standing else None,
-        consumed=any(item is not None for item in used),
+        standing=stood[0] if order.debited_account else None,
+        consumed=any(item is not None for item in used[: len(given)]),
+        approval_consumed=any(item is not None for item in used[len(given) :]),
+        locked_down=lockdown is not None and lockdown["locked"],
     )
 
 
@@ -104,6 +133,7 @@ def posting(posting_id: str) -> Item | None:
 def write(
     order: Order,
     *,
+    approved: Approved | None,
     posting_id: str,
     movements: list[Movement],
     opened: Head | None,
@@ -119,7 +149,7 @@ def write(
         InfrastructureError: it is not known whether it was posted; ``read`` tells.
     """
     statements = [
-        *_standing(order, now_s),
+        *_standing(order, approved, now_s),
         *([dynamodb.insert(tables.balances(), opened.to_item())] if opened else []),
         *(_move(movement) for movement in movements),
         *(
@@ -154,21 +184,28 @@ def write(
             for key in (order.command_key, order.proof_key)
             if key is not None
         ),
+        *_used(approved, posting_id),
     ]
     dynamodb.execute(*statements)
 
 
-def _standing(order: Order, now_s: int) -> list[Statement]:
+def _standing(order: Order, approved: Approved | None, now_s: int) -> list[Statement]:
     if order.debited_account is None:
         return []
-    return [
-        dynamodb.demand(
-            tables.standing(),
-            tables.standing_key(order.debited_account),
-            where='"status" = ? AND "epoch" = ? AND "frozen_until" <= ?',
-            given=(ACTIVE, order.epoch, now_s),
-        )
-    ]
+    where = '"status" = ? AND "epoch" = ? AND "frozen_until" <= ?'
+    given: tuple[Value, ...] = (ACTIVE, order.epoch, now_s)
+    if order.is_outgoing:
+        where += ' AND "approval_required_since" <= ?'
+        given = (*given, approved.at_s if approved else NEVER)
+    key = tables.standing_key(order.debited_account)
+    return [dynamodb.demand(tables.standing(), key, where=where, given=given)]
+
+
+def _used(approved: Approved | None, posting_id: str) -> list[Statement]:
+    if approved is None:
+        return []
+    used: dict[str, Value] = {"posting": posting_id, "ttl": approved.consumed_until_s}
+    return [dynamodb.insert(tables.once(), {**approved.key, **used})]
 
 
 def _move(movement: Movement) -> Statement:

@@ -5,7 +5,7 @@ signed body, the debited account from the user's token.
 """
 
 from portcullis.aws import kms
-from portcullis.evidence import caller, dpop, meaning, orders
+from portcullis.evidence import approvals, caller, dpop, meaning, orders
 from portcullis.evidence.caller import Caller
 from portcullis.evidence.commands import ISSUED_AHEAD_S_MAX, Command
 from portcullis.evidence.errors import EvidenceError, EvidenceRefusedError
@@ -13,6 +13,7 @@ from portcullis.evidence.orders import Deposit, OpenWallet, Transfer
 from portcullis.evidence.partners import Partner
 from portcullis.evidence.receipts import Leg
 from portcullis.ledger import tables
+from portcullis.ledger.approvals import Shown
 from portcullis.ledger.book import Order
 from portcullis.refusals import SameWalletError
 from portcullis.settings import setting, settings_list
@@ -70,6 +71,7 @@ def of_partner(command: Command, partner: Partner) -> Order:
         acr="",
         command_key=tables.command_key(command.iss, command.jti),
         proof_key=None,
+        approval=None,
         consumed_until_s=_consumed_until_s(command),
     )
 
@@ -96,6 +98,8 @@ def _key(who: Caller) -> str:
 
 
 def _open_wallet(command: Command, who: Caller, order: OpenWallet, key: str) -> Order:
+    if command.approval is not None:
+        raise EvidenceError("approval of what needs none")
     return Order(
         kind="open-wallet",
         principal=who.account,
@@ -108,6 +112,7 @@ def _open_wallet(command: Command, who: Caller, order: OpenWallet, key: str) -> 
         acr=who.token.acr,
         command_key=tables.command_key(command.iss, command.jti),
         proof_key=tables.proof_key(who.proof.single_use_id),
+        approval=None,
         consumed_until_s=_consumed_until_s(command),
     )
 
@@ -131,8 +136,16 @@ def _transfer(command: Command, who: Caller, order: Transfer, key: str) -> Order
         acr=who.token.acr,
         command_key=tables.command_key(command.iss, command.jti),
         proof_key=tables.proof_key(who.proof.single_use_id),
+        approval=_approval(command, who, order, key),
         consumed_until_s=_consumed_until_s(command),
     )
+
+
+def _approval(command: Command, who: Caller, order: Transfer, key: str) -> Shown | None:
+    if command.approval is None:
+        return None
+    act = approvals.of_transfer(order, key=key)
+    return Shown(command.approval, act, who.token, at_s=command.iat)
 
 
 def _consumed_until_s(command: Command) -> int:

@@ -9,13 +9,17 @@ from portcullis.aws.kms import Signer
 from portcullis.evidence import levels, receipts
 from portcullis.evidence.errors import EvidenceRefusedError
 from portcullis.evidence.receipts import Receipt
-from portcullis.ledger import book, postings, tables
+from portcullis.ledger import approvals, book, postings, tables
+from portcullis.ledger.approvals import Approved
 from portcullis.ledger.book import Order, Page
 from portcullis.ledger.heads import Head
 from portcullis.ledger.postings import Movement
 from portcullis.refusals import (
+    ApprovalRefusedError,
+    ApprovalRequiredError,
     DebitNotAllowedError,
     IdempotencyKeyReusedError,
+    LockedDownError,
     WalletAlreadyOpenError,
 )
 from portcullis.settings import setting
@@ -52,16 +56,20 @@ def post(order: Order, *, command: str, floor_minor: int, now_s: int) -> Posted:
         InfrastructureError: it is not known whether it was posted; the same idempotency key
             will tell.
     """
-    posting_id, receipt = entropy.new_id(), ""
+    posting_id, receipt, approved = entropy.new_id(), "", None
     for attempt in range(ROUNDS_MAX):
-        page = book.read(order)
+        page = book.read(order, approved)
         if page.known is not None:
             return _known(order, page.known, posting_id)
-        movements, opened = _decide(order, page, posting_id, floor_minor=floor_minor, now_s=now_s)
+        approved = approved or approvals.verified(order.approval)
+        movements, opened = _decide(
+            order, approved, page, posting_id, floor_minor=floor_minor, now_s=now_s
+        )
         receipt = receipt or _receipt(order, posting_id, command=command, now_s=now_s)
         try:
             book.write(
                 order,
+                approved=approved,
                 posting_id=posting_id,
                 movements=movements,
                 opened=opened,
@@ -91,13 +99,23 @@ def _known(order: Order, known: Item, own_posting: str) -> Posted:
 
 
 def _decide(
-    order: Order, page: Page, posting_id: str, *, floor_minor: int, now_s: int
+    order: Order,
+    approved: Approved | None,
+    page: Page,
+    posting_id: str,
+    *,
+    floor_minor: int,
+    now_s: int,
 ) -> tuple[list[Movement], Head | None]:
     """Return what to write given what the book says; the write demands it all again."""
     if page.consumed:
         raise EvidenceRefusedError  # its proof or command has served another posting
+    if page.approval_consumed:
+        raise ApprovalRefusedError
+    if page.locked_down:
+        raise LockedDownError
     if order.debited_account is not None:
-        _demand_allowed(order, page.standing, now_s=now_s)
+        _demand_allowed(order, approved, page.standing, now_s=now_s)
     if order.opens is not None:
         owner, currency = order.opens
         if owner in page.heads:
@@ -113,11 +131,13 @@ def _decide(
     return movements, None
 
 
-def _demand_allowed(order: Order, seen: Item | None, *, now_s: int) -> None:
+def _demand_allowed(
+    order: Order, approved: Approved | None, seen: Item | None, *, now_s: int
+) -> None:
     """Demand what a user's order needs besides money: a full sign-in, and a standing that permits.
 
     Opening a wallet moves nothing, but a wallet is never closed: a recovery's freeze, which holds
-    back what cannot be undone, holds it back too.
+    back what cannot be undone, holds it back too. The demand of an approval is about money alone.
     """
     if order.acr not in levels.FULL:
         raise DebitNotAllowedError
@@ -125,6 +145,9 @@ def _demand_allowed(order: Order, seen: Item | None, *, now_s: int) -> None:
         raise DebitNotAllowedError
     if now_s < seen["frozen_until"]:
         raise DebitNotAllowedError
+    approved_at_s = approved.at_s if approved else book.NEVER
+    if order.is_outgoing and seen["approval_required_since"] > approved_at_s:
+        raise ApprovalRequiredError
 
 
 def _house(order: Order, page: Page, *, now_s: int) -> Head | None:

@@ -21,7 +21,7 @@ def journal() -> str:
 
 
 def once() -> str:
-    """Return the name of the table of consumed proofs and commands."""
+    """Return the name of the table of consumed proofs, commands and approvals."""
     return setting("LEDGER_ONCE_TABLE")
 
 
@@ -82,6 +82,11 @@ def proof_key(single_use_id: str) -> Key:
     return {"pk": f"PROOF#{single_use_id}"}
 
 
+def approval_key(approval: str) -> Key:
+    """Return the key under which an approval is used once."""
+    return {"pk": f"APPROVAL#{approval}"}
+
+
 def command_key(issuer: str, jti: str) -> Key:
     """Return the key under which a command is used once."""
     return {"pk": f"COMMAND#{hashlib.sha256(f'{issuer}\n{jti}'.encode()).hexdigest()}"}
@@ -95,3 +100,8 @@ def partner_key(partner: str) -> Key:
 def standing_key(account: str) -> Key:
     """Return the key of an account's standing."""
     return {"pk": account}
+
+
+def lockdown_key() -> Key:
+    """Return the key of the lockdown, which stands beside the standings."""
+    return {"pk": "LOCKDOWN"}

@@ -29,6 +29,7 @@ def order(
     body: bytes,
     key: str,
     who: Caller,
+    approval: str | None = None,
     now_s: int,
 ) -> tuple[dict[str, Any], bool]:
     """Have the ledger post an order; return its answer and whether it was a replay.
@@ -39,7 +40,7 @@ def order(
         RefusedError: one of ``LEDGER_REFUSALS``; nothing was posted.
         InfrastructureError: whether it was posted is not known; the same key will tell.
     """
-    command = commands.sign(kind, body=body, who=who, now_s=now_s)
+    command = commands.sign(kind, body=body, who=who, approval=approval, now_s=now_s)
     reply = _answered(
         hop.call("POST", setting("INTERNAL_ORIGIN") + commands.PATH, body={"command": command})
     )

@@ -1,20 +1,24 @@
 """What the owner of an account must hear of, and in which words: ids and codes, never PII."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from portcullis import clock
+from portcullis.operations.events import Event
 
 KINDS = frozenset(
     {
         "account-opened",
+        "account-quarantined",
         "account-released",
+        "approval-demand-lifted",
+        "approval-demanded",
         "passkey-added",
         "passkey-counter-regressed",
         "passkey-removed",
         "password-set",
+        "quarantine-lifted",
         "recovery-cancelled",
         "recovery-codes-minted",
         "recovery-started",
@@ -40,17 +44,17 @@ class Notice:
     reason: str | None
 
     @classmethod
-    def of(cls, event: Mapping[str, Any]) -> Self | None:
-        """Return the notice of a stored event, or None if its owner need not hear of it."""
-        kind, reason = event["kind"], event.get("reason")
-        told = reason if reason in REASONS.get(kind, ()) else None
-        if kind not in KINDS and told is None:
+    def of(cls, event: Event) -> Self | None:
+        """Return the notice of an event, or None if its owner need not hear of it."""
+        reason = event.facts.get("reason")
+        told = reason if reason in REASONS.get(event.kind, ()) else None
+        if event.kind not in KINDS and told is None:
             return None
         return cls(
-            account=event["pk"].partition("#")[2],
-            number=int(event["sk"]),
-            kind=kind,
-            at_s=event["at"],
+            account=event.account,
+            number=event.number,
+            kind=event.kind,
+            at_s=event.at_s,
             reason=told,
         )
 

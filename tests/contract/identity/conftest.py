@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from portcullis.aws import clients
-from portcullis.identity import nonces, tokens
+from portcullis.identity import nonces, tables, tokens
 from tests.contract.identity.people import Family, Person
 from tests.support import faults
 from tests.support.faults import Proxy
@@ -31,6 +31,7 @@ def person(product: Product) -> Person:
     assert product
     tokens.family_keys()
     nonces.fresh()
+    tables.sightings_secret()
     return Person.with_account()
 
 

@@ -84,6 +84,7 @@ from tests.contract.identity.people import (
     OPEN_OPTIONS,
     SIGN_IN,
     SIGN_IN_OPTIONS,
+    SOURCE,
     TOKEN,
     caller_of,
     proof_and_compact,
@@ -327,7 +328,9 @@ class Machine(RuleBasedStateMachine):
         text = session.refresh_tokens[generation - 1]
         assert nonce
         proof = proof_of(key, TOKEN, at_s=self._now)
-        outcome = self._meanwhile(lambda: refresh.refresh(text, proof=proof, now_s=self._now))
+        outcome = self._meanwhile(
+            lambda: refresh.refresh(text, proof=proof, source=SOURCE, now_s=self._now)
+        )
         use = session.use_of(generation, own_key=own_key, now_s=self._now)
         allowed = use in {Use.CURRENT, Use.RETRY}
         issued = _granted(outcome, None if allowed else InvalidGrantError)
@@ -376,6 +379,7 @@ class Machine(RuleBasedStateMachine):
                     method=method,
                     path=resource,
                     resource=resource,
+                    source=SOURCE,
                 )
             ),
             InvalidTokenError if self._now >= token.expires else foretold,

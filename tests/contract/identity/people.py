@@ -65,6 +65,8 @@ SOURCE = Source.of(
     user_agent="Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
 )
 """Where everybody comes from: an address in the United Kingdom."""
+ELSEWHERE = Source.of(address="86.120.0.10", user_agent=SOURCE.user_agent)
+"""The same client, at an address in Romania."""
 
 
 def now() -> int:
@@ -108,7 +110,9 @@ def caller_of(
     )
 
 
-def admit(key: ProofKey, access_token: str, *, method: str = "GET") -> AccessToken:
+def admit(
+    key: ProofKey, access_token: str, *, method: str = "GET", source: Source = SOURCE
+) -> AccessToken:
     """Come to the gate with an access token and a fresh proof of *key*, with a nonce if need be."""
     url = setting("PUBLIC_ORIGIN") + WALLETS
     nonce = None if method == "GET" else nonces.current(clock.now_s())
@@ -119,6 +123,7 @@ def admit(key: ProofKey, access_token: str, *, method: str = "GET") -> AccessTok
         method=method,
         path=WALLETS,
         resource=WALLETS,
+        source=source,
     )
 
 
@@ -148,11 +153,13 @@ class Family:
         key: ProofKey | None = None,
         proof: Proof | None = None,
         at_s: int | None = None,
+        source: Source = SOURCE,
     ) -> Tokens:
         """Present a refresh token (this family's first one) with a fresh proof of its key."""
         shown = proof or proof_of(key or self.key, TOKEN, at_s=at_s)
         presented = self.refresh_token if text is None else text
-        return refresh.refresh(presented, proof=shown, now_s=now() if at_s is None else at_s)
+        now_s = now() if at_s is None else at_s
+        return refresh.refresh(presented, proof=shown, source=source, now_s=now_s)
 
     def principal(
         self,

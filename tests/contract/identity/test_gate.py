@@ -18,7 +18,7 @@ from portcullis.evidence.errors import (
     StepUpRequiredError,
     UseNonceError,
 )
-from portcullis.identity import assurance, gate, nonces, revocation, tables
+from portcullis.identity import assurance, gate, nonces, revocation, sightings, tables
 from portcullis.identity.gate import (
     AuthenticationRequiredError,
     SessionEndedError,
@@ -28,7 +28,7 @@ from portcullis.identity.standing import AccountRestrictedError
 from portcullis.settings import setting
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
-from tests.contract.identity.people import WALLETS, Family, Person, admit, now
+from tests.contract.identity.people import SOURCE, WALLETS, Family, Person, admit, now
 from tests.contract.identity.race import Race, split
 from tests.contract.identity.records import unchanged
 from tests.support import faults, jws
@@ -59,6 +59,7 @@ def _come(
         method=method,
         path=path,
         resource=resource or path,
+        source=SOURCE,
     )
 
 
@@ -105,6 +106,7 @@ def test_a_request_without_a_bound_token_hears_what_to_send(
                 method="GET",
                 path=WALLETS,
                 resource=WALLETS,
+                source=SOURCE,
             )
     assert not proxy.calls
 
@@ -483,7 +485,7 @@ def test_the_sight_of_a_session_lags_by_a_minute_at_most(
         assert proxy.calls == {"BatchGetItem": 1} | (
             {"UpdateItem": 1} if proxy.calls["UpdateItem"] else {}
         )
-        assert at_s - _sight(family)["seen_at"] < gate.SEEN_LAG_S_MAX
+        assert at_s - _sight(family)["seen_at"] < sightings.LAG_S_MAX
     assert writes == 13
 
 
@@ -493,7 +495,7 @@ def test_generation_and_time_are_one_sight(
     """When both are due, they are one write."""
     begin_s = _pinned(monkeypatch, family)
     admit(family.key, family.access_token)
-    at_s = begin_s + gate.SEEN_LAG_S_MAX
+    at_s = begin_s + sightings.LAG_S_MAX
     rotated = family.refresh(at_s=at_s)
     monkeypatch.setattr(clock, "now_s", lambda: at_s)
     proxy.calls.clear()
@@ -508,7 +510,7 @@ def test_a_generation_is_seen_though_the_time_had_moved_on(
     """A later request's sight between read and write takes nothing from this one's generation."""
     begin_s = _pinned(monkeypatch, family)
     admit(family.key, family.access_token)
-    at_s = begin_s + gate.SEEN_LAG_S_MAX
+    at_s = begin_s + sightings.LAG_S_MAX
     rotated = family.refresh(at_s=at_s)
     monkeypatch.setattr(clock, "now_s", lambda: at_s)
     overtaken = proxy.meanwhile(
@@ -530,7 +532,7 @@ def test_a_time_that_cannot_be_recorded_hinders_nobody(
     """If `seen_at` alone is due and its write fails, the request passes and the failure counts."""
     begin_s = _pinned(monkeypatch, family)
     admit(family.key, family.access_token)
-    monkeypatch.setattr(clock, "now_s", lambda: begin_s + gate.SEEN_LAG_S_MAX)
+    monkeypatch.setattr(clock, "now_s", lambda: begin_s + sightings.LAG_S_MAX)
     failure = proxy.fail_before("UpdateItem", times=faults.ALWAYS)
     admit(family.key, family.access_token, method=method)
     assert failure.hits > 0
@@ -544,7 +546,7 @@ def test_a_generation_that_cannot_be_recorded_does_not_pass_though_the_time_is_d
     """`seen_at` excuses nothing: a first sight that is not written is refused."""
     begin_s = _pinned(monkeypatch, family)
     admit(family.key, family.access_token)
-    at_s = begin_s + gate.SEEN_LAG_S_MAX
+    at_s = begin_s + sightings.LAG_S_MAX
     rotated = family.refresh(at_s=at_s)
     monkeypatch.setattr(clock, "now_s", lambda: at_s)
     proxy.fail_before("UpdateItem", times=faults.ALWAYS)

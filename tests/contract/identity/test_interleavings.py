@@ -149,7 +149,7 @@ def _rotated(person: Person, like: Session) -> tuple[Session, Holder]:
 def _presenting(generation: int, scene: Scene) -> Deed:
     proof = proof_of(scene.this.key, TOKEN, at_s=scene.now_s)  # its nonce is of that time
     text = scene.this.refresh_tokens[generation]
-    return lambda: refresh.refresh(text, proof=proof, now_s=scene.now_s)
+    return lambda: refresh.refresh(text, proof=proof, source=SOURCE, now_s=scene.now_s)
 
 
 def _steal(scene: Scene) -> Deed:
@@ -543,12 +543,12 @@ def _present(after: Aftermath, sid: str, key: ProofKey, texts: Iterable[str]) ->
     for text in texts:
         proof = proof_of(key, TOKEN)
         if after.is_live(sid):
-            given = refresh.refresh(text, proof=proof, now_s=now())
+            given = refresh.refresh(text, proof=proof, source=SOURCE, now_s=now())
             successor = tokens.family_keys().parse(given.refresh_token)
             assert successor.generation == after.session(sid).generation + 1
         else:
             with pytest.raises(InvalidGrantError):
-                refresh.refresh(text, proof=proof, now_s=now())
+                refresh.refresh(text, proof=proof, source=SOURCE, now_s=now())
 
 
 @dataclass(frozen=True, repr=False)

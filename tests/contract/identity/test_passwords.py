@@ -418,9 +418,10 @@ def test_a_ticket_opens_nothing_else(product: Product) -> None:
             method="GET",
             path=WALLETS,
             resource=WALLETS,
+            source=SOURCE,
         )
     with unchanged(product[0]), pytest.raises(InvalidGrantError):
-        refresh.refresh(ticket, proof=proof_of(key, TOKEN), now_s=now())
+        refresh.refresh(ticket, proof=proof_of(key, TOKEN), source=SOURCE, now_s=now())
     with unchanged(product[0]):
         revocation.revoke(ticket, now_s=now())
     secret = ticket.removeprefix(tickets.PREFIX)

@@ -74,6 +74,8 @@ DIRECT = {
     "operations/register_partner",
 }
 INTERNAL = {
+    "identity/lift_lockdown",
+    "identity/lock_down",
     "identity/release_account",
     *(name for name in MADE if name.startswith("ledger/")),
 }

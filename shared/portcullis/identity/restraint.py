@@ -1,0 +1,156 @@
+"""Restraint: what a verdict does to an account, by the one function that may do it.
+
+It can only tighten. The gate, refresh and sign-in, which meet the world, cannot touch a standing;
+they invoke this (``restrain``) with the verdict and what it was made of.
+"""
+
+import time
+from typing import Any, Literal
+
+from portcullis import entropy
+from portcullis.aws import dynamodb, functions
+from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Statement
+from portcullis.errors import InfrastructureError, NotFoundError
+from portcullis.evidence.orders import AccountId
+from portcullis.identity import outbox, standing, tables
+from portcullis.identity.judge import Outcome, Verdict
+from portcullis.identity.observations import Baseline, Observation
+from portcullis.identity.outbox import Event
+from portcullis.identity.standing import Standing
+from portcullis.schema import Strict
+from portcullis.settings import setting
+
+ROUNDS_MAX = 8
+PAUSE_S = 0.02
+
+Occasion = Literal["request", "refresh", "sign-in"]
+
+
+class Judged(Strict):
+    """A verdict with all that it was made of: what ``make replay`` judges again."""
+
+    baseline: Baseline
+    observation: Observation
+    verdict: Verdict
+
+
+class Restraint(Strict):
+    """A verdict to act on. ``epoch`` and ``approval_required_since`` are the standing's, as seen.
+
+    At a sign-in nothing is killed: the session begins with the demand of an approval instead, for
+    a traveller who signs in again is no thief yet.
+    """
+
+    account: AccountId
+    sid: str
+    occasion: Occasion
+    epoch: int
+    approval_required_since: int
+    judged: Judged
+
+    @property
+    def kills(self) -> bool:
+        """Whether it kills, or else demands an approval."""
+        return self.judged.verdict.outcome is Outcome.KILL and self.occasion != "sign-in"
+
+
+class UnknownAccountError(NotFoundError):
+    """There is no such account to restrain."""
+
+    code = "no-such-account"
+    title = "There is no such account."
+
+
+class RestraintError(InfrastructureError):
+    """The restraining function did not say that it has restrained."""
+
+
+def ask(restraint: Restraint) -> None:
+    """Have the restraining function act on a verdict, and wait for it.
+
+    Raises:
+        InfrastructureError: it is not known to have acted.
+    """
+    answer = functions.invoke(setting("RESTRAIN_FUNCTION"), restraint.model_dump(mode="json"))
+    if answer != DONE:
+        raise RestraintError(str(answer.get("type", "answer")))
+
+
+DONE: dict[str, Any] = {"restrained": True}
+"""The answer of the restraining function, also where another had restrained before."""
+
+
+def restrain(restraint: Restraint, *, now_s: int) -> dict[str, Any]:
+    """Act on a verdict once: however many requests reveal one anomaly, one of them is told of.
+
+    Safe to repeat: a standing that has moved on since the verdict was restrained by another.
+
+    Raises:
+        UnknownAccountError: there is no such account.
+        InfrastructureError: the store did not answer, or others kept writing events.
+    """
+    account = restraint.account
+    for round_ in range(ROUNDS_MAX):
+        item, head = dynamodb.batch_get(
+            (tables.standing(), tables.standing_key(account)),
+            (tables.identity(), tables.outbox_key(account)),
+        )
+        if item is None:
+            raise UnknownAccountError
+        seen, last = Standing.from_item(item), outbox.last(head)
+        write = _tightened(restraint, seen, now_s=now_s)
+        if write is None:
+            return DONE
+        try:
+            dynamodb.execute(
+                write,
+                *outbox.numbered(account, _event(restraint), after=last, at_s=now_s),
+                dynamodb.insert(
+                    tables.identity(),
+                    {
+                        **tables.verdict_key(account, last + 1),
+                        "record": restraint.judged.model_dump_json(),
+                        "at": now_s,
+                        "ttl": now_s + outbox.KEPT_S,
+                    },
+                ),
+            )
+        except ConditionFailedError:
+            time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
+        else:
+            return DONE
+    raise ContentionError("restraint")
+
+
+def _tightened(restraint: Restraint, seen: Standing, *, now_s: int) -> Statement | None:
+    """Return the write, or None if the standing has moved on since the verdict."""
+    if seen.epoch != restraint.epoch or not (seen.is_active or seen.is_quarantined):
+        return None
+    if restraint.kills:
+        return standing.quarantined(seen)
+    if not seen.is_active or seen.approval_required_since != restraint.approval_required_since:
+        return None
+    return standing.approval_demanded(seen, since_s=max(now_s, restraint.judged.observation.at_s))
+
+
+def _event(restraint: Restraint) -> Event:
+    verdict = restraint.judged.verdict
+    travel = verdict.travel
+    return Event(
+        "account-quarantined" if restraint.kills else "approval-demanded",
+        {
+            "sid": restraint.sid,
+            "occasion": restraint.occasion,
+            "reasons": list(verdict.reasons),
+            "policy": verdict.policy,
+            **(
+                {
+                    "distance_km": travel.distance_km,
+                    "beyond_error_km": travel.beyond_error_km,
+                    "elapsed_s": travel.elapsed_s,
+                }
+                if travel
+                else {}
+            ),
+        },
+    )

@@ -1,0 +1,147 @@
+"""The drill's last acts: an approval for one transfer, and a lockdown of all."""
+
+from tests.support import inside, jws
+from tests.support.drill_people import DEPOSIT, SMALL, Players
+from tests.support.http import Reply
+from tests.support.operator import Office, Operator
+from tests.support.owner import APPROVAL
+from tests.support.stage import BUCHAREST, CURRENCY
+from tests.support.story import Acts, check, expect, refused
+
+HOURS_S = 4 * 3600
+"""Enough to fly from London to Bucharest."""
+KEY, OTHER_KEY = "first-transfer-of-dave", "second-transfer-of-dave"
+LOCKDOWN, LIFT = "/lockdown", "/lockdown/lift"
+
+
+def dave_travels(players: Players) -> str:
+    """Dave reads in London, flies, and reads in Bucharest: he is let in"""
+    players.dave = players.stage.customer(DEPOSIT)
+    expect(players.dave.wallets(), 200)
+    players.stage.pass_time(HOURS_S)
+    players.dave.address = BUCHAREST
+    expect(players.dave.refresh(), 200)
+    expect(players.dave.wallets(), 200)
+    kinds = inside.events(players.stage.stack, str(players.dave.account))
+    check("one demand", kept=kinds.count("approval-demanded") == 1)
+    return "200"
+
+
+def a_transfer_needs_approval(players: Players) -> str:
+    """But a transfer needs an approval from there."""
+    return refused(_pay(players, SMALL, KEY), 403, "approval-required")
+
+
+def an_approved_transfer(players: Players) -> str:
+    """His passkey approves one transfer, and that goes through."""
+    players.approval = _approval(players, SMALL, KEY)
+    expect(_pay(players, SMALL, KEY, approval=players.approval), 201)
+    return f"201 {SMALL} {CURRENCY}"
+
+
+def and_no_other(players: Players) -> str:
+    """The same approval is worth nothing for another amount, or a second time."""
+    other = _approval(players, SMALL, OTHER_KEY)
+    refused(_pay(players, "2.00", OTHER_KEY, approval=other), 403, "approval-refused")
+    again = _pay(players, SMALL, OTHER_KEY, approval=players.approval)
+    return refused(again, 403, "approval-refused")
+
+
+def still_demanded(players: Players) -> str:
+    """Without one it is as before."""
+    return refused(_pay(players, SMALL, OTHER_KEY), 403, "approval-required")
+
+
+def dave_ends_the_demand(players: Players) -> str:
+    """He ends the demand in one ceremony, and pays without."""
+    reply, _ = players.dave.approve({"kind": "lift-demand"})
+    expect(reply, 200)
+    expect(_pay(players, SMALL, OTHER_KEY), 201)
+    return f"201 {SMALL} {CURRENCY}"
+
+
+def one_operator_locks_down(players: Players) -> str:
+    """One operator freezes all outgoing money."""
+    office = Office(players.stage.stack)
+    players.operators = (office.registered(), office.registered())
+    first, _ = players.operators
+    order = jws.compact_json({"reason": "drill"})
+    command = _command(players, first, LOCKDOWN, "lock-down", order)
+    expect(_ordered(players, LOCKDOWN, {"command": command}), 200)
+    return "200"
+
+
+def money_stays(players: Players) -> str:
+    """No money goes out, of anybody, approved or not; reads and deposits go on."""
+    expect(players.dave.wallets(), 200)
+    players.stage.deposit(players.dave, SMALL)
+    return refused(_pay(players, SMALL, "during-the-lockdown"), 403, "locked-down")
+
+
+def one_operator_lifts_nothing(players: Players) -> str:
+    """One operator alone cannot end it, not with two commands."""
+    first, _ = players.operators
+    return refused(_lifted(players, first, first), 403, "two-operators-required")
+
+
+def two_lift_it(players: Players) -> str:
+    """Two can, and the transfer that was refused goes through."""
+    expect(_lifted(players, *players.operators), 200)
+    expect(_pay(players, SMALL, "during-the-lockdown"), 201)
+    return f"201 {SMALL} {CURRENCY}"
+
+
+def _pay(players: Players, amount: str, key: str, *, approval: str | None = None) -> Reply:
+    headers = [(APPROVAL, approval)] if approval else []
+    return players.dave.transfer(players.bob.account, amount, CURRENCY, key, headers=headers)
+
+
+def _approval(players: Players, amount: str, key: str) -> str:
+    act = {
+        "kind": "transfer",
+        "to_account": players.bob.account,
+        "amount": {"amount": amount, "currency": CURRENCY},
+        "key": key,
+    }
+    reply, approval = players.dave.approve(act)
+    expect(reply, 201)
+    check("an approval", kept=approval is not None)
+    return str(approval)
+
+
+def _command(players: Players, by: Operator, path: str, kind: str, order: bytes) -> str:
+    origin = players.stage.stack.internal_origin
+    return by.command(origin, path, order, kind=kind, now=players.stage.now())
+
+
+def _lifted(players: Players, *by: Operator) -> Reply:
+    signed = [_command(players, one, LIFT, "lift-lockdown", b"{}") for one in by]
+    return _ordered(players, LIFT, {"commands": signed})
+
+
+def _ordered(players: Players, path: str, meaning: dict[str, object]) -> Reply:
+    return Office(players.stage.stack).role.call(
+        "POST",
+        path,
+        body=jws.compact_json(meaning),
+        headers={"Content-Type": "application/json"},
+    )
+
+
+ACTS: Acts[Players] = (
+    (
+        "A new place that can be reached",
+        (
+            dave_travels,
+            a_transfer_needs_approval,
+            an_approved_transfer,
+            and_no_other,
+            still_demanded,
+            dave_ends_the_demand,
+        ),
+    ),
+    (
+        "Lockdown",
+        (one_operator_locks_down, money_stays, one_operator_lifts_nothing, two_lift_it),
+    ),
+)
