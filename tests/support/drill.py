@@ -7,6 +7,8 @@ not, 2 when the stack did not come up.
 
 import os
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from infra.local.stack import StackError
 from tests.support import drill_money, drill_theft
@@ -22,7 +24,10 @@ def main() -> int:
     """Tell the story against a stack of its own and return the exit status."""
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     try:
-        with Stage.opened(NAME) as stage:
+        with (
+            TemporaryDirectory(prefix=f"{NAME}-") as folder,
+            Stage.opened(NAME, local=Path(folder)) as stage,
+        ):
             return tell(ACTS, Players(stage), coloured=coloured)
     except StackError as error:
         print(f"\n{error}", file=sys.stderr)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from infra.local.clock import Clock
@@ -35,19 +34,17 @@ class Stage:
 
     @classmethod
     @contextmanager
-    def opened(cls, name: str) -> "Iterator[Stage]":
-        """Deploy a staged stack on free ports and in a folder of its own; remove it afterwards.
+    def opened(cls, name: str, *, local: Path) -> "Iterator[Stage]":
+        """Deploy a staged stack on free ports, keeping all it writes in *local*; then stop it.
 
         Raises:
             infra.local.stack.StackError: It did not come up.
         """
-        with TemporaryDirectory(prefix=f"{name}-") as folder:
-            local = Path(folder)
-            running = start(name=name, ports=free_ports(), home=local / name, staged=True)
-            try:
-                yield cls(Stack.load(name, local=local), running.emulator.clock)
-            finally:
-                running.stop()
+        running = start(name=name, ports=free_ports(), home=local / name, staged=True)
+        try:
+            yield cls(Stack.load(name, local=local), running.emulator.clock)
+        finally:
+            running.stop()
 
     def now(self) -> float:
         """Return the time by the stack's clock, in seconds since the epoch."""

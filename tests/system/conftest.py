@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.ports import free_ports
-from infra.local.stack import start
 from tests.support.stack import Stack
+from tests.support.stage import Stage
 
 HERE = Path(__file__).parent
 NAME = "portcullis-test"
@@ -29,15 +28,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack of this session alone, or the running one that the environment names."""
-    chosen = os.environ.get("PORTCULLIS_STACK")
-    if chosen:
-        yield Stack.load(chosen)
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage | None]:
+    """A staged stack of this session alone, unless the environment names a running one."""
+    if os.environ.get("PORTCULLIS_STACK"):
+        yield None
         return
-    local = tmp_path_factory.mktemp("local")
-    running = start(name=NAME, ports=free_ports(), home=local / NAME)
-    try:
-        yield Stack.load(NAME, local=local)
-    finally:
-        running.stop()
+    with Stage.opened(NAME, local=tmp_path_factory.mktemp("local")) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="session")
+def stack(staged: Stage | None) -> Stack:
+    """The stack of this session, at the machine's own time and address."""
+    return staged.stack if staged else Stack.load(os.environ["PORTCULLIS_STACK"])
+
+
+@pytest.fixture
+def stage(staged: Stage | None) -> Iterator[Stage]:
+    """The same stack, for a test that moves its clock or comes from elsewhere.
+
+    The clock goes back afterwards. Throttles do not like that (``throttle``): who has moved it must
+    come from networks of their own.
+    """
+    if staged is None:
+        pytest.skip("a stack that somebody runs believes nobody about the clock or an address")
+    yield staged
+    staged.clock.put_ahead(0)

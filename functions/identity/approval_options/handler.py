@@ -1,4 +1,4 @@
-"""POST /approvals/options: the options of the ceremony in which a passkey approves one act."""
+"""POST /approvals/options: the options of the ceremony in which one act is approved."""
 
 from typing import Any
 
@@ -16,4 +16,4 @@ def handler(request: Request[Any]) -> Response:
     who, now_s = caller_of(request), clock.now_s()
     principal = changes.principal(who, route=ROUTE, now_s=now_s)
     options = approving.options(request.body.root.act, principal=principal, now_s=now_s)
-    return Response(200, {"publicKey": options})
+    return Response(200, options)

@@ -7,6 +7,7 @@ from portcullis.aws import kms
 from portcullis.evidence import approvals
 from portcullis.evidence.access_token import AccessToken
 from portcullis.evidence.approvals import Act
+from portcullis.evidence.enrolments import Certificate
 from portcullis.evidence.errors import EvidenceError
 from portcullis.refusals import ApprovalRefusedError
 from portcullis.settings import setting, settings_list
@@ -42,8 +43,12 @@ def verified(compact: str | None, act: Act, *, token: AccessToken, now_s: int) -
             expected_act=act,
             now_s=now_s,
         )
-        if certificate is None:
-            raise EvidenceError("approved by no passkey")
-        return Approved(approval.jti, certificate.credential_id)
+        return Approved(approval.jti, _credential_id(certificate))
     except EvidenceError as error:
         raise ApprovalRefusedError from error
+
+
+def _credential_id(certificate: Certificate | None) -> bytes:
+    if certificate is None:
+        raise EvidenceError("approved by a code")
+    return certificate.credential_id

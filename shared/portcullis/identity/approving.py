@@ -5,18 +5,18 @@ code of TOTP, where a code suffices. The answer is an approval, to be shown wher
 but a lift happens here, in the transaction that uses the challenge up.
 """
 
-from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import Item, Statement
+from portcullis.aws.dynamodb import Item, Value
 from portcullis.aws.kms import Signer
 from portcullis.errors import ConflictError
 from portcullis.evidence import approvals
-from portcullis.evidence.approvals import Act, Approval, Factor
+from portcullis.evidence.access_token import AccessToken
+from portcullis.evidence.approvals import Act, Approval
 from portcullis.evidence.assertions import Assertion as EmbeddedAssertion
 from portcullis.evidence.encoding import b64url, unb64url
 from portcullis.evidence.errors import EvidenceError
@@ -34,7 +34,7 @@ from portcullis.identity import (
 )
 from portcullis.identity.challenges import Ceremony, Challenge, ChallengeRefusedError
 from portcullis.identity.changes import Change, Principal, Seen
-from portcullis.identity.factors import EnrolledPasskey, Factors, Totp
+from portcullis.identity.factors import EnrolledPasskey, Factors
 from portcullis.identity.passkeys import Assertion, CounterRegressedError, PasskeyRefusedError
 from portcullis.identity.standing import AccountRestrictedError
 from portcullis.identity.totp import Code
@@ -84,19 +84,8 @@ def options(act: Act, *, principal: Principal, now_s: int) -> dict[str, Any]:
     if held is None:
         raise NoApproverError
     passkeys_, totp = _approvers(Factors.from_item(held), now_s=now_s)
-    approval, until = entropy.new_id(), now_s + challenges.LIFETIME_S
     if passkeys_:
-        value = approvals.challenge(
-            act,
-            origin=setting("PUBLIC_ORIGIN"),
-            approval=approval,
-            account=account,
-            sid=principal.token.sid,
-            until_s=until,
-        )
-        challenge = _issued(
-            "approve", act, principal, value=value, approval=approval, until=until, now_s=now_s
-        )
+        challenge = _hashed(act, principal, now_s=now_s)
         allow = [one.credential_id for one in passkeys_]
         return {"publicKey": passkeys.request_options(challenge, allow=allow)}
     try:
@@ -106,7 +95,7 @@ def options(act: Act, *, principal: Principal, now_s: int) -> dict[str, Any]:
     if totp is None:
         raise NoApproverError
     challenge = _issued(
-        "approve-by-code", act, principal, value=None, approval=approval, until=until, now_s=now_s
+        "approve-by-code", act, principal, approval=entropy.new_id(), totp=totp, now_s=now_s
     )
     return {"challenge": b64url(challenge.value), "factor": "totp"}
 
@@ -136,7 +125,8 @@ def by_passkey(assertion: Assertion, *, principal: Principal, now_s: int) -> str
         RefusedError: one of ``lifting.by_owner`` or ``changes.commit``.
         InfrastructureError: a service did not answer.
     """
-    account, attempt, approval = principal.token.sub, entropy.new_id(), None
+    account, attempt = principal.token.sub, entropy.new_id()
+    approval: str | None = None
     value = passkeys.answered_challenge(assertion.response.clientDataJSON)
 
     def decide(seen: Seen) -> Change:
@@ -160,11 +150,18 @@ def by_passkey(assertion: Assertion, *, principal: Principal, now_s: int) -> str
             challenges.use(challenge, attempt=attempt, now_s=now_s),
             counters.counted(passkey, asserted, now_s=now_s),
         ]
-        shown = {"assertion": _embedded(assertion), "enrolment": credential["certificate"]}
-        change, approval = _given(
-            challenge, seen, principal, by="passkey", shown=shown, uses=uses, now_s=now_s
+        act = _act(challenge, seen)
+        if act.kind in lifting.LIFTS:
+            return lifting.by_owner(act, seen.standing, by="passkey", uses=uses)
+        approval = _signed(
+            act,
+            challenge,
+            principal.token,
+            assertion=assertion,
+            enrolment=credential["certificate"],
+            now_s=now_s,
         )
-        return change
+        return Change(statements=uses)
 
     changes.commit(
         principal,
@@ -191,11 +188,12 @@ def by_code(challenge: str, code: str, *, principal: Principal, now_s: int) -> s
         RefusedError: one of ``lifting.by_owner`` or ``changes.commit``.
         InfrastructureError: a service did not answer.
     """
-    account, attempt, approval = principal.token.sub, entropy.new_id(), None
+    account, attempt = principal.token.sub, entropy.new_id()
+    approval: str | None = None
     value = _value(challenge)
     stored = (tables.once(), tables.challenge_key(value))
-    _accepted(dynamodb.get(*stored), value, "approve-by-code", principal, now_s=now_s)
-    enrolled = _enrolled(account, now_s=now_s)
+    asked = _accepted(dynamodb.get(*stored), value, "approve-by-code", principal, now_s=now_s)
+    enrolment = asked.facts["totp"]
     charged = backoff.admit(account, jkt=principal.proof.jkt, now_s=now_s)
 
     def decide(seen: Seen) -> Change:
@@ -203,24 +201,25 @@ def by_code(challenge: str, code: str, *, principal: Principal, now_s: int) -> s
         challenge_item, totp_item, person_item = seen.items
         accepted = _accepted(challenge_item, value, "approve-by-code", principal, now_s=now_s)
         passkeys_, totp = _approvers(seen.factors, now_s=now_s)
-        if passkeys_ or totp is None or totp.enrolment != enrolled.enrolment:
+        if passkeys_ or totp != enrolment:
             raise ChallengeRefusedError
         if totp_item is None or person_item is None:
             raise CodeRefusedError
         step = totp_enrolment.matching_step(
-            account, totp.enrolment, code, totp_item, person_item, now_s=now_s
+            account, enrolment, code, totp_item, person_item, now_s=now_s
         )
         if step is None:
             raise CodeRefusedError
         uses = [
             challenges.use(accepted, attempt=attempt, now_s=now_s),
-            totp_enrolment.step_used(account, totp.enrolment, step),
+            totp_enrolment.step_used(account, enrolment, step),
             backoff.cleared(charged),
         ]
-        change, approval = _given(
-            accepted, seen, principal, by="totp", shown={}, uses=uses, now_s=now_s
-        )
-        return change
+        act = _act(accepted, seen)
+        if act.kind in lifting.LIFTS:
+            return lifting.by_owner(act, seen.standing, by="totp", uses=uses)
+        approval = _signed(act, accepted, principal.token, now_s=now_s)
+        return Change(statements=uses)
 
     try:
         changes.commit(
@@ -228,7 +227,7 @@ def by_code(challenge: str, code: str, *, principal: Principal, now_s: int) -> s
             decide,
             also=[
                 stored,
-                (tables.identity(), tables.totp_key(account, enrolled.enrolment)),
+                (tables.identity(), tables.totp_key(account, enrolment)),
                 (tables.identity(), tables.person_key(account)),
             ],
             now_s=now_s,
@@ -237,3 +236,126 @@ def by_code(challenge: str, code: str, *, principal: Principal, now_s: int) -> s
         backoff.failed(charged, now_s=now_s)
         raise
     return approval
+
+
+def _approvers(held: Factors, *, now_s: int) -> tuple[tuple[EnrolledPasskey, ...], str | None]:
+    """Return the established passkeys, and the TOTP enrolment if that is established."""
+    totp = held.totp
+    established = totp is not None and now_s >= totp.established_at
+    return held.established_passkeys(now_s), totp.enrolment if totp and established else None
+
+
+def _hashed(act: Act, principal: Principal, *, now_s: int) -> Challenge:
+    """Give out the challenge that a passkey signs: the hash of the act."""
+    approval, token = entropy.new_id(), principal.token
+    value = approvals.challenge(
+        act,
+        origin=setting("PUBLIC_ORIGIN"),
+        approval=approval,
+        account=token.sub,
+        sid=token.sid,
+        until_s=_until_s(now_s),
+    )
+    return _issued("approve", act, principal, value=value, approval=approval, now_s=now_s)
+
+
+def _issued(
+    ceremony: Ceremony,
+    act: Act,
+    principal: Principal,
+    *,
+    value: bytes | None = None,
+    now_s: int,
+    **facts: Value,
+) -> Challenge:
+    return challenges.issue(
+        ceremony,
+        proof=principal.proof,
+        account=principal.token.sub,
+        now_s=now_s,
+        proof_spent=True,
+        value=value,
+        sid=principal.token.sid,
+        until=_until_s(now_s),
+        kind=act.kind,
+        fields=list(act.fields),
+        **facts,
+    )
+
+
+def _until_s(now_s: int) -> int:
+    return now_s + challenges.LIFETIME_S
+
+
+def _value(challenge: str) -> bytes:
+    try:
+        return unb64url(challenge)
+    except EvidenceError:
+        raise ChallengeRefusedError from None
+
+
+def _accepted(
+    item: Item | None, value: bytes, ceremony: Ceremony, principal: Principal, *, now_s: int
+) -> Challenge:
+    """Return the challenge in a stored item if this session may answer it now.
+
+    Raises:
+        ChallengeRefusedError: it may not.
+    """
+    token = principal.token
+    challenge = challenges.accept(
+        item, value, ceremony=ceremony, jkt=principal.proof.jkt, now_s=now_s
+    )
+    if (challenge.account, challenge.facts["sid"]) != (token.sub, token.sid):
+        raise ChallengeRefusedError
+    return challenge
+
+
+def _act(challenge: Challenge, seen: Seen) -> Act:
+    """Return the act that a challenge is about.
+
+    Raises:
+        AccountRestrictedError: the account is quarantined, and it is not the lift.
+    """
+    act = Act(kind=challenge.facts["kind"], fields=list(challenge.facts["fields"]))
+    if seen.standing.is_quarantined and act.kind != "lift-quarantine":
+        raise AccountRestrictedError
+    return act
+
+
+def _signed(
+    act: Act,
+    challenge: Challenge,
+    token: AccessToken,
+    *,
+    assertion: Assertion | None = None,
+    enrolment: str | None = None,
+    now_s: int,
+) -> str:
+    claims = Approval(
+        iss=setting("PUBLIC_ORIGIN"),
+        aud=act.audience,
+        sub=token.sub,
+        sid=token.sid,
+        jkt=token.cnf.jkt,
+        epoch=token.epoch,
+        jti=challenge.facts["approval"],
+        iat=now_s,
+        exp=now_s + approvals.LIFETIME_S,
+        until=challenge.facts["until"],
+        act=act,
+        by="passkey" if assertion else "totp",
+        assertion=_embedded(assertion) if assertion else None,
+        enrolment=enrolment,
+    )
+    signer = Signer(settings_list("APPROVAL_KEYS")[0])
+    return signer.sign(claims.model_dump(exclude_none=True), typ=approvals.TYP)
+
+
+def _embedded(assertion: Assertion) -> EmbeddedAssertion:
+    response = assertion.response
+    return EmbeddedAssertion(
+        authenticatorData=response.authenticatorData or "",
+        clientDataJSON=response.clientDataJSON,
+        signature=response.signature,
+    )

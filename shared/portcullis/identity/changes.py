@@ -53,9 +53,10 @@ class Seen:
 class Change:
     """What is to be written, and told.
 
-    ``standing``: the write of another standing, which demands the one that was seen. ``factors``: their next version, if they change. ``kills``: every other session dies; the
-    caller's is carried over. ``ends_caller``: the caller's dies too. ``writes_session``: the
-    statements change the caller's session under the demand that it is live.
+    ``standing``: the write of another standing, which demands the one that was seen. ``factors``:
+    their next version, if they change. ``kills``: every other session dies; the caller's is
+    carried over. ``ends_caller``: the caller's dies too. ``writes_session``: the statements change
+    the caller's session under the demand that it is live.
     """
 
     events: Sequence[Event] = ()
@@ -242,6 +243,4 @@ def _stands(seen: Standing, change: Change) -> Statement:
 def _told(principal: Principal, seen: Seen, change: Change, *, now_s: int) -> list[Statement]:
     if not change.events:
         return []
-    return outbox.numbered(
-        principal.token.sub, *change.events, after=seen.last_event, at_s=now_s
-    )
+    return outbox.numbered(principal.token.sub, *change.events, after=seen.last_event, at_s=now_s)

@@ -10,40 +10,8 @@ import ua_parser
 UNKNOWN = "unknown"
 DEVICE_CHARS_MAX = 80
 
-
-def device(user_agent: str) -> str:
-    """Return a name such as ``Firefox on Windows`` for a User-Agent."""
-    parsed = ua_parser.parse(user_agent)
-    browser = parsed.user_agent.family if parsed.user_agent else UNKNOWN
-    system = parsed.os.family if parsed.os else UNKNOWN
-    return f"{browser} on {system}"[:DEVICE_CHARS_MAX]
-
-
-def place(address: str) -> str:
-    """Return the ISO 3166 code of the country of an address, or ``unknown``."""
-    return iptocc.country_code(address) or UNKNOWN
-
-
-def kind(user_agent: str) -> str:
-    """Return what a device is for a verdict, such as ``WebKit on Apple``, or ``unknown``.
-
-    The class of its system and of its engine. So coarse that an update, a request for the desktop
-    site, and an app's own requests beside those of its web view do not change it; so it cannot
-    tell a phone from a laptop of the same maker. A client that is no browser is its own kind.
-    Never longer than 80 characters.
-    """
-    system = _first(_SYSTEMS, user_agent)
-    engine = _first(_ENGINES, user_agent)
-    if engine == UNKNOWN:
-        engine = _OWN_ENGINES.get(system, UNKNOWN)
-    if engine != UNKNOWN:
-        return f"{engine} on {system}"
-    parsed = ua_parser.parse_user_agent(user_agent)
-    return parsed.family[:DEVICE_CHARS_MAX] if parsed else UNKNOWN
-
-
-# Signs, not ua-parser: every request that is judged passes here, and its thousand patterns take
-# more of a cold start than all else that the gate does.
+# Signs, not ua-parser, for what every judged request passes: its thousand patterns take longer to
+# compile than the gate may take to start.
 
 _APPLE = "Apple"
 _LINUX = "Android or Linux"
@@ -74,6 +42,37 @@ _ENGINES = (
 
 _OWN_ENGINES = {_APPLE: "WebKit", _LINUX: "Blink"}
 """What an app shows its web pages with, so what its own requests count as."""
+
+
+def device(user_agent: str) -> str:
+    """Return a name such as ``Firefox on Windows`` for a User-Agent."""
+    parsed = ua_parser.parse(user_agent)
+    browser = parsed.user_agent.family if parsed.user_agent else UNKNOWN
+    system = parsed.os.family if parsed.os else UNKNOWN
+    return f"{browser} on {system}"[:DEVICE_CHARS_MAX]
+
+
+def place(address: str) -> str:
+    """Return the ISO 3166 code of the country of an address, or ``unknown``."""
+    return iptocc.country_code(address) or UNKNOWN
+
+
+def kind(user_agent: str) -> str:
+    """Return what a device is for a verdict, such as ``WebKit on Apple``, or ``unknown``.
+
+    The class of its system and of its engine. So coarse that an update, a request for the desktop
+    site, and an app's own requests beside those of its web view do not change it; so it cannot
+    tell a phone from a laptop of the same maker. A client that is no browser is its own kind.
+    Never longer than 80 characters.
+    """
+    system = _first(_SYSTEMS, user_agent)
+    engine = _first(_ENGINES, user_agent)
+    if engine == UNKNOWN:
+        engine = _OWN_ENGINES.get(system, UNKNOWN)
+    if engine != UNKNOWN:
+        return f"{engine} on {system}"
+    parsed = ua_parser.parse_user_agent(user_agent)
+    return parsed.family[:DEVICE_CHARS_MAX] if parsed else UNKNOWN
 
 
 def _first(signs: tuple[tuple[str, str], ...], user_agent: str) -> str:

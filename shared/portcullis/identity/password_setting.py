@@ -12,7 +12,7 @@ from portcullis.identity import (
     throttle,
     verifiers,
 )
-from portcullis.identity.changes import ApprovalRequiredError, Change, Principal, Seen
+from portcullis.identity.changes import Change, Principal, Seen
 from portcullis.identity.factors import Password
 from portcullis.identity.outbox import Event
 

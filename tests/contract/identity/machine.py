@@ -46,7 +46,6 @@ from portcullis.identity import (
     totp,
     totp_enrolment,
 )
-from portcullis.identity.approvals import ApprovalRefusedError
 from portcullis.identity.approving import NoApproverError
 from portcullis.identity.assurance import Route
 from portcullis.identity.changes import Principal
@@ -63,6 +62,7 @@ from portcullis.identity.tokens import Tokens
 from portcullis.identity.totp_enrolment import CodeRefusedError, TotpEnrolledError
 from portcullis.settings import setting
 from portcullis.source import Source
+from portcullis.refusals import ApprovalRefusedError
 from tests.contract.identity import model, records
 from tests.contract.identity.deeds import AGAIN, DEEDS, FIRST, NOBODY, PAIRS, Deed
 from tests.contract.identity.model import (
@@ -464,7 +464,7 @@ class Machine(RuleBasedStateMachine):
             ("POST", "/passkeys"),
             lambda principal: passkey_adding.add(
                 addition,
-                principal=changes.Principal(principal.token, evidence.proof, principal.approved),
+                principal=replace(principal, proof=evidence.proof),
                 evidence=evidence,
                 now_s=self._now,
             ),

@@ -11,14 +11,13 @@ from enum import Enum, auto
 from portcullis.errors import RefusedError, TooManyRequestsError
 from portcullis.evidence.approvals import Act
 from portcullis.evidence.errors import EvidenceError, StepUpRequiredError
-from portcullis.identity.approvals import ApprovalRefusedError
-from portcullis.identity.changes import ApprovalRequiredError
 from portcullis.identity.factors import LastFactorError, NoSuchFactorError, TooManyPasskeysError
 from portcullis.identity.gate import SessionEndedError, SessionTerminatedError
 from portcullis.identity.second_factor import SecondFactorRefusedError
 from portcullis.identity.standing import AccountFrozenError, AccountRestrictedError
 from portcullis.identity.starting import SignInRefusedError
 from portcullis.identity.tickets import TicketRefusedError
+from portcullis.refusals import ApprovalRefusedError, ApprovalRequiredError
 from tests.support.authenticator import Authenticator
 from tests.support.dpop import ProofKey
 

@@ -268,15 +268,17 @@ class Person:
             principal=family.principal("POST", "/approvals/options", at_s=at_s),
             now_s=now() if at_s is None else at_s,
         )
-        return Assertion.model_validate(self.authenticator.get(options, setting("PUBLIC_ORIGIN")))
+        asked = options["publicKey"]
+        return Assertion.model_validate(self.authenticator.get(asked, setting("PUBLIC_ORIGIN")))
 
     def approve(self, family: Family, act: Act, *, at_s: int | None = None) -> str:
         """Approve an act with the passkey, in a session of this person."""
-        approval, _ = approving.approve(
+        approval = approving.by_passkey(
             self.answer(family, act, at_s=at_s),
             principal=family.principal("POST", "/approvals", at_s=at_s),
             now_s=now() if at_s is None else at_s,
         )
+        assert approval is not None
         return approval
 
     def add_passkey(

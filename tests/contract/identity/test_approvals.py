@@ -20,15 +20,14 @@ from portcullis.identity import (
     sign_out,
     tables,
 )
-from portcullis.identity.approvals import ApprovalRefusedError
 from portcullis.identity.approving import NoApproverError
 from portcullis.identity.challenges import ChallengeRefusedError
-from portcullis.identity.changes import ApprovalRequiredError
 from portcullis.identity.factors import EnrolledPasskey
 from portcullis.identity.gate import SessionEndedError, SessionTerminatedError
 from portcullis.identity.passkeys import Assertion, PasskeyRefusedError
 from portcullis.identity.standing import AccountRestrictedError
 from portcullis.settings import setting
+from portcullis.refusals import ApprovalRefusedError, ApprovalRequiredError
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (

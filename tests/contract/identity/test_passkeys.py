@@ -9,9 +9,7 @@ from portcullis.aws import dynamodb
 from portcullis.errors import InfrastructureError, RefusedError
 from portcullis.evidence.approvals import Act
 from portcullis.identity import changes, factors, passkey_adding, passkey_list, sign_in, tables
-from portcullis.identity.approvals import ApprovalRefusedError
 from portcullis.identity.challenges import ChallengeRefusedError
-from portcullis.identity.changes import ApprovalRequiredError
 from portcullis.identity.enrolment import PasskeyKnownError
 from portcullis.identity.factors import (
     PASSKEYS_MAX,
@@ -25,6 +23,7 @@ from portcullis.identity.passkey_adding import Addition
 from portcullis.identity.passkeys import CounterRegressedError, Registration
 from portcullis.identity.starting import SignInRefusedError
 from portcullis.settings import setting
+from portcullis.refusals import ApprovalRefusedError, ApprovalRequiredError
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (

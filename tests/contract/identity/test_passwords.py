@@ -22,7 +22,6 @@ from portcullis.identity import (
     totp,
 )
 from portcullis.identity.challenges import ChallengeRefusedError
-from portcullis.identity.changes import ApprovalRequiredError
 from portcullis.identity.factors import PROVISIONAL_S
 from portcullis.identity.families import InvalidGrantError
 from portcullis.identity.logins import LoginRefusedError, LoginTakenError
@@ -31,6 +30,7 @@ from portcullis.identity.passwords import PasswordRefusedError
 from portcullis.identity.second_factor import SecondFactorRefusedError
 from portcullis.identity.starting import SignInRefusedError
 from portcullis.identity.tickets import TicketRefusedError
+from portcullis.refusals import ApprovalRequiredError
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (
@@ -488,7 +488,7 @@ def test_the_owner_is_told_of_many_wrong_codes(member: Person, family: Family) -
     stranger, at_s = ProofKey(), now()
     ticket = member.pending(stranger, at_s=at_s)
     before = len(records.events(member.account))
-    for _ in range(min(second_factor.FAILURES_TOLD)):
+    for _ in range(min(backoff.FAILURES_TOLD)):
         with pytest.raises(SecondFactorRefusedError):
             finish(ticket, "not it", stranger, at_s=at_s)
     (told,) = records.events(member.account)[before:]

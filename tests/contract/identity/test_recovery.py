@@ -20,7 +20,6 @@ from portcullis.identity import (
     throttle,
 )
 from portcullis.identity.challenges import ChallengeRefusedError
-from portcullis.identity.changes import ApprovalRequiredError
 from portcullis.identity.enrolment import PasskeyKnownError
 from portcullis.identity.factors import (
     PASSKEYS_MAX,
@@ -39,6 +38,7 @@ from portcullis.identity.standing import (
 )
 from portcullis.identity.starting import SignInRefusedError
 from portcullis.settings import setting
+from portcullis.refusals import ApprovalRequiredError
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (

@@ -14,12 +14,12 @@ from portcullis.aws import dynamodb, kms, secret
 from portcullis.evidence.approvals import Act
 from portcullis.evidence.errors import InvalidTokenError
 from portcullis.identity import logins, recovery_codes, sessions, tables, verifiers
-from portcullis.identity.approvals import ApprovalRefusedError
 from portcullis.identity.families import InvalidGrantError
 from portcullis.identity.logins import LoginTakenError
 from portcullis.identity.passkeys import PasskeyRefusedError
 from portcullis.identity.recovery_codes import RecoveryRefusedError
 from portcullis.identity.starting import SignInRefusedError
+from portcullis.refusals import ApprovalRefusedError
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import Family, Person, admit, begin, now

@@ -8,13 +8,12 @@ from portcullis.aws import dynamodb
 from portcullis.errors import InfrastructureError, TooManyRequestsError
 from portcullis.evidence.approvals import Act
 from portcullis.identity import tables, throttle, totp, totp_enrolment
-from portcullis.identity.approvals import ApprovalRefusedError
-from portcullis.identity.changes import ApprovalRequiredError
 from portcullis.identity.factors import PROVISIONAL_S, LastFactorError, NoSuchFactorError
 from portcullis.identity.families import InvalidGrantError
 from portcullis.identity.second_factor import SecondFactorRefusedError
 from portcullis.identity.tickets import TicketRefusedError
 from portcullis.identity.totp_enrolment import CONFIRM_S, CodeRefusedError, TotpEnrolledError
+from portcullis.refusals import ApprovalRefusedError, ApprovalRequiredError
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (

@@ -1,0 +1,148 @@
+"""Lifts: what ends a quarantine, and what ends the demand that money be approved.
+
+An owner lifts by the strongest factor, in the transaction that uses up the challenge. Two
+operators lift for an owner who has none left; then money waits for the owner's own approval.
+Whatever a quarantine killed stays dead: the epoch is not lowered.
+"""
+
+import time
+from collections.abc import Sequence
+
+from portcullis import entropy
+from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Statement, Value
+from portcullis.errors import ConflictError
+from portcullis.evidence import orders
+from portcullis.evidence.approvals import Act, Factor
+from portcullis.evidence.commands import Command
+from portcullis.evidence.errors import EvidenceError, InvalidCommandError
+from portcullis.evidence.operators import ISSUER_PREFIX
+from portcullis.evidence.orders import LiftQuarantine
+from portcullis.identity import once, operators, outbox, standing, tables
+from portcullis.identity.changes import Change
+from portcullis.identity.operators import CommandReplayedError
+from portcullis.identity.outbox import Event
+from portcullis.identity.release import NoSuchAccountError
+from portcullis.identity.standing import Standing
+
+LIFTS = frozenset({"lift-quarantine", "lift-demand"})
+"""The acts that are done where they are approved."""
+ROUNDS_MAX = 6
+PAUSE_S = 0.02
+
+
+class NotQuarantinedError(ConflictError):
+    """There is no quarantine to lift."""
+
+    code = "not-quarantined"
+    title = "This account is not quarantined."
+
+
+class NothingDemandedError(ConflictError):
+    """No approval is demanded of this account's transfers."""
+
+    code = "nothing-demanded"
+    title = "No approval is demanded of this account's transfers."
+
+
+def by_owner(act: Act, seen: Standing, *, by: Factor, uses: Sequence[Statement]) -> Change:
+    """Return the change that a lift is, of the very quarantine or demand that was *seen*.
+
+    Args:
+        act: one of ``LIFTS``; a quarantine's says whether the owner had caused it.
+        seen: the account's standing.
+        by: which factor approved it.
+        uses: the writes that use up what was answered.
+
+    Raises:
+        NotQuarantinedError: there is no quarantine to lift.
+        NothingDemandedError: there is no demand to lift.
+    """
+    if act.kind == "lift-quarantine":
+        if not seen.is_quarantined:
+            raise NotQuarantinedError
+        return Change(
+            events=[Event("quarantine-lifted", {"by": by, "was_you": act.fields[0]})],
+            statements=uses,
+            standing=standing.lifted(seen, approval_required_since=seen.approval_required_since),
+        )
+    if not seen.approval_required_since:
+        raise NothingDemandedError
+    return Change(
+        events=[Event("approval-demand-lifted", {"by": by})],
+        statements=uses,
+        standing=standing.approval_demanded(seen, since_s=0),
+    )
+
+
+def by_operators(
+    account: str, compacts: Sequence[str], *, caller_role: str | None, now_s: int
+) -> int:
+    """Lift an account's quarantine; return the Unix time since which its money wants approvals.
+
+    Args:
+        account: the account that the request names.
+        compacts: two operators' commands, which name it, too.
+        caller_role: the IAM role that API Gateway authenticated.
+        now_s: the time, in Unix seconds.
+
+    Raises:
+        InvalidCommandError: a command does not verify, or it is for another account.
+        TwoOperatorsRequiredError: one operator, one key or two orders are behind the commands.
+        CommandReplayedError: a command has served before.
+        NoSuchAccountError: there is no such account.
+        NotQuarantinedError: there is no quarantine to lift; the commands stay good.
+        InfrastructureError: a service did not answer, or others kept changing the account.
+    """
+    given = operators.ordered(
+        compacts,
+        expected_kind="lift-quarantine",
+        expected_path=f"/accounts/{account}/lift",
+        caller_role=caller_role,
+        now_s=now_s,
+    )
+    _demand_named(account, given[0])
+    attempt = entropy.new_id()
+    for round_ in range(ROUNDS_MAX):
+        if _commit(account, given, attempt=attempt, now_s=now_s):
+            return now_s
+        time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
+    raise ContentionError("lift")
+
+
+def _demand_named(account: str, command: Command) -> None:
+    try:
+        named = orders.read(command.order, LiftQuarantine).account
+    except EvidenceError as error:
+        raise InvalidCommandError from error
+    if named != account:
+        raise InvalidCommandError
+
+
+def _commit(account: str, given: Sequence[Command], *, attempt: str, now_s: int) -> bool:
+    """Return whether it is written: False if the account's state moved meanwhile."""
+    item, head, *spent = dynamodb.batch_get(
+        (tables.standing(), tables.standing_key(account)),
+        (tables.identity(), tables.outbox_key(account)),
+        *((tables.once(), tables.command_key(command.iss, command.jti)) for command in given),
+    )
+    if all(once.is_of(one, attempt) for one in spent):
+        return True
+    if any(spent):
+        raise CommandReplayedError
+    if item is None:
+        raise NoSuchAccountError
+    seen = Standing.from_item(item)
+    if not seen.is_quarantined:
+        raise NotQuarantinedError
+    names: list[Value] = [command.iss.removeprefix(ISSUER_PREFIX) for command in given]
+    event = Event("quarantine-lifted", {"by": "operators", "was_you": "unsaid", "operators": names})
+    try:
+        dynamodb.execute(
+            *(operators.used(command, attempt=attempt) for command in given),
+            standing.lifted(seen, approval_required_since=now_s),
+            *outbox.numbered(account, event, after=outbox.last(head), at_s=now_s),
+        )
+    except ConditionFailedError:
+        return False
+    return True
