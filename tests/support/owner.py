@@ -2,6 +2,7 @@
 
 import base64
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Unpack
@@ -39,6 +40,32 @@ class Owner(Client):
         credential = (by or self.authenticator).get(options.json["publicKey"], self.origin)
         given = self.send("POST", "/approvals", {"credential": credential})
         return given, given.json.get("approval")
+
+    def approve_by_code(self, act: Mapping[str, object], code: str) -> tuple[Reply, str | None]:
+        """Approve an act with a TOTP code; return the last reply and the approval, if any."""
+        options = self.send("POST", "/approvals/options", act)
+        if options.status != 200:
+            return options, None
+        given = self.send(
+            "POST", "/approvals", {"challenge": options.json["challenge"], "code": code}
+        )
+        return given, given.json.get("approval")
+
+    def pay(self, to: str | None, amount: str, currency: str, key: str | None = None) -> Reply:
+        """Have the passkey approve a transfer, and order it."""
+        key = key or uuid.uuid4().hex
+        sum_ = {"amount": amount, "currency": currency}
+        given, approval = self.approve(
+            {"kind": "transfer", "to_account": to, "amount": sum_, "key": key}
+        )
+        if approval is None:
+            return given
+        return self.transfer(to, amount, currency, key, headers=[(APPROVAL, approval)])
+
+    def lift_quarantine(self, *, was_you: bool | None = None) -> Reply:
+        """Have the passkey lift the account's quarantine."""
+        said = {} if was_you is None else {"was_you": was_you}
+        return self.approve({"kind": "lift-quarantine", **said})[0]
 
     def add_passkey(
         self, authenticator: Authenticator, *, label: str | None = None, approved: bool = False

@@ -35,8 +35,18 @@ from portcullis.evidence.orders import (
     Transfer,
 )
 from portcullis.evidence.partners import ISSUER_PREFIX
-from portcullis.identity import certifier, credentials, passkeys, recovery_codes, tables, tickets
+from portcullis.identity import (
+    certifier,
+    credentials,
+    judge,
+    passkeys,
+    recovery_codes,
+    tables,
+    tickets,
+)
 from portcullis.identity.oauth import RevocationRequest, TokenRequest
+from portcullis.identity.observations import Baseline, Observation, Place
+from portcullis.identity.restraint import Judged, Restraint
 from portcullis.money.commands import ISSUER as MONEY
 from portcullis.operations.registry import OperatorRegistration, Registration
 from tests.support import http, jws
@@ -126,6 +136,36 @@ def _stream_record(origin: Origin, held: Evidence) -> Event:
     }
 
 
+def _restraint(origin: Origin, held: Evidence) -> Restraint:
+    """Return the verdict on somebody in Bucharest, four minutes after London."""
+    london, bucharest = (
+        Observation(
+            at_s=origin.at - ago_s,
+            label=place.country,
+            place=place,
+            network=_digest(place.country).hex()[:32],
+            device="Gecko on Linux",
+        )
+        for ago_s, place in (
+            (240, Place(country="GB", latitude_tenths=515, longitude_tenths=-1, radius_km=10)),
+            (0, Place(country="RO", latitude_tenths=444, longitude_tenths=261, radius_km=10)),
+        )
+    )
+    baseline = Baseline.of(london)
+    return Restraint(
+        account=held.account,
+        sid=str(jws.claims_of(held.token)["sid"]),
+        occasion="request",
+        epoch=1,
+        approval_required_since=0,
+        judged=Judged(
+            baseline=baseline,
+            observation=bucharest,
+            verdict=judge.judge(judge.POLICY, baseline, bucharest),
+        ),
+    )
+
+
 def _sign_in(origin: Origin, held: Evidence) -> dict[str, Event]:
     def ceremony(path: str, key: ProofKey, **members: object) -> Event:
         return _ceremony(origin, held, path, key, members)
@@ -156,6 +196,7 @@ def _sign_in(origin: Origin, held: Evidence) -> dict[str, Event]:
                 proof=held.prove(held.newcomer, "POST", certifier.ROUTES["open"]),
             )
         ),
+        "identity/restrain": _members(_restraint(origin, held)),
         "identity/session_options": ceremony("/sessions/options", held.returning),
         "identity/sign_in": ceremony("/sessions", held.returning, credential=_members(assertion)),
         "identity/password_sign_in": ceremony(

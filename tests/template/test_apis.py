@@ -71,6 +71,7 @@ INTERNAL = {
     "GET /wallets": (IAM, "LedgerWalletsFunction"),
     "GET /wallets/{currency}/entries": (IAM, "LedgerEntriesFunction"),
     "POST /accounts/{account}/release": (IAM, "ReleaseAccountFunction"),
+    "POST /accounts/{account}/lift": (IAM, "LiftQuarantineFunction"),
     "POST /lockdown": (IAM, "LockDownFunction"),
     "POST /lockdown/lift": (IAM, "LiftLockdownFunction"),
 }
@@ -219,7 +220,7 @@ def test_a_function_is_called_under_its_own_role(api: str) -> None:
 
 
 def test_the_gateway_may_invoke_a_function_for_its_own_route_alone() -> None:
-    """A permission names one alias, one API and one route; the gate's, the authorizer."""
+    """A permission names one alias, one API and one route; else the authorizer, or one rule."""
     allowed = {
         next(references(permission["Properties"]["FunctionName"])).removesuffix("Aliaslive"): (
             readable(permission["Properties"]["SourceArn"]).rpartition(":")[2]
@@ -233,22 +234,28 @@ def test_the_gateway_may_invoke_a_function_for_its_own_route_alone() -> None:
             (name.split(" "), target) for name, (_, target) in routes.items() if target != "mock"
         )
     }
-    assert allowed == expected | {"GateFunction": "PublicApi/authorizers/*"}
+    assert allowed == expected | {
+        "GateFunction": "PublicApi/authorizers/*",
+        "ReconcileFunction": "ReconcileFunctionOften",
+    }
 
 
 def test_only_api_gateway_invokes() -> None:
-    """No other service, account or principal has a permission on a function."""
+    """No other service, account or principal has a permission on a function, but for one clock."""
     permissions = resources("AWS::Lambda::Permission").values()
     assert len(permissions) == len(
         {next(references(one["Properties"]["FunctionName"])) for one in permissions}
     )
     for permission in permissions:
-        assert permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
+        called = next(references(permission["Properties"]["FunctionName"]))
+        clock = called == "ReconcileFunctionAliaslive"
+        expected = "events.amazonaws.com" if clock else "apigateway.amazonaws.com"
+        assert permission["Properties"]["Principal"] == expected
         assert permission["Properties"]["Action"] == "lambda:InvokeFunction"
     assert resources("AWS::Lambda::Url") == {}
     (stream,) = resources("AWS::Lambda::EventSourceMapping").values()
     # Lambda reads a stream under the function's own role: that is no permission to invoke.
-    assert next(references(stream["Properties"]["FunctionName"])) == "NotifyFunctionAliaslive"
+    assert next(references(stream["Properties"]["FunctionName"])) == "PublishFunctionAliaslive"
 
 
 def test_the_gate_is_asked_every_time() -> None:

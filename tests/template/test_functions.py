@@ -41,6 +41,11 @@ APPROVED = {**ACCESS_TOKEN_KEYS, **APPROVAL_KEYS, **ENROLMENT_KEYS}
 DATA_KEY = {"IDENTITY_DATA_KEY": "IdentityDataKey"}
 REFRESH_SECRET = {**DATA_KEY, "REFRESH_SECRETS": "{RefreshSecrets}"}
 CERTIFIER = {"CERTIFIER_FUNCTION": "CertifyEnrolmentFunctionAliaslive"}
+JUDGING = {
+    "RESTRAIN_FUNCTION": "RestrainFunctionAliaslive",
+    "PLACES_DATABASE": "{PlacesDatabase}",
+    "NETWORKS_DATABASE": "{NetworksDatabase}",
+}
 AAGUIDS = {"PASSKEY_AAGUIDS": "{PasskeyAaguids}"}
 ROOTS = {"PASSKEY_ROOTS": "{PasskeyRoots}"}
 ARGON2 = {
@@ -48,6 +53,7 @@ ARGON2 = {
     "ARGON2_LANES": "{Argon2Lanes}",
     "ARGON2_MEMORY_KIB": "{Argon2MemoryKib}",
 }
+SIGN_IN = {**REFRESH_SECRET, **ACCESS_TOKEN_KEYS, **JUDGING}
 BREACHES = {
     "BREACH_LOOKUP_FAILURE": "{BreachLookupFailure}",
     "BREACH_LOOKUP_URL": "{BreachLookupUrl}",
@@ -59,6 +65,11 @@ LEDGER_ONCE = {"LEDGER_ONCE_TABLE": "LedgerOnceTable"}
 COMMANDS = {"COMMAND_KEY": "CommandKey"}
 RECEIPTS = {"RECEIPT_KEY": "ReceiptKey"}
 REGISTRY = {"REGISTRY_TABLE": "RegistryTable"}
+OUTSIDE = {
+    "AUDIT_BUCKET": "AuditBucket",
+    "EVENT_BUS": "EventBus",
+    "NOTICES_TOPIC": "NoticesTopic",
+}
 BOOK = {**BALANCES, **JOURNAL, **LEDGER_ONCE}
 ORDERS = {**ACCESS_TOKEN_KEYS, **COMMANDS, **RECEIPTS}
 
@@ -66,16 +77,17 @@ TOLD: dict[str, dict[str, str]] = {
     "identity-account-options": {**ONCE, **AAGUIDS},
     "identity-add-passkey": {**ACCOUNTS, **APPROVED, **DATA_KEY, **CERTIFIER},
     "identity-approval-options": {**IDENTITY, **ONCE, **ACCESS_TOKEN_KEYS},
-    "identity-approve": {**ACCOUNTS, **APPROVED},
+    "identity-approve": {**ACCOUNTS, **APPROVED, **DATA_KEY},
     "identity-cancel-recovery": {**ACCOUNTS, **ACCESS_TOKEN_KEYS},
     "identity-certify-enrolment": {**ACCOUNTS, **APPROVED, **INDEX_KEYS, **AAGUIDS, **ROOTS},
     "identity-confirm-totp": {**ACCOUNTS, **APPROVED, **DATA_KEY},
     "identity-end-session": {**ACCOUNTS, **ACCESS_TOKEN_KEYS},
     "identity-end-sessions": {**ACCOUNTS, **ACCESS_TOKEN_KEYS},
     "identity-enrol-totp": {**IDENTITY, **ONCE, **ACCESS_TOKEN_KEYS, **DATA_KEY},
-    "identity-gate": {**ACCOUNTS, **ACCESS_TOKEN_KEYS, **DATA_KEY},
+    "identity-gate": {**ACCOUNTS, **ACCESS_TOKEN_KEYS, **DATA_KEY, **JUDGING},
     "identity-jwks": ACCESS_TOKEN_KEYS,
     "identity-lift-lockdown": {**ACCOUNTS, **REGISTRY, **OPERATOR_ROLE},
+    "identity-lift-quarantine": {**ACCOUNTS, **REGISTRY, **OPERATOR_ROLE},
     "identity-list-passkeys": {**IDENTITY, **ACCESS_TOKEN_KEYS, **DATA_KEY},
     "identity-list-sessions": {**IDENTITY, **STANDING, **ACCESS_TOKEN_KEYS},
     "identity-lock-down": {**ACCOUNTS, **REGISTRY, **OPERATOR_ROLE},
@@ -94,21 +106,24 @@ TOLD: dict[str, dict[str, str]] = {
     },
     "identity-recover": {**ACCOUNTS, **INDEX_KEYS, **CERTIFIER},
     "identity-recovery-options": {**ACCOUNTS, **INDEX_KEYS, **AAGUIDS},
-    "identity-refresh": {**ACCOUNTS, **REFRESH_SECRET, **ACCESS_TOKEN_KEYS},
+    "identity-refresh": {**ACCOUNTS, **REFRESH_SECRET, **ACCESS_TOKEN_KEYS, **JUDGING},
     "identity-release-account": {**IDENTITY, **ONCE, **REGISTRY, **INDEX_KEYS, **OPERATOR_ROLE},
     "identity-remove-passkey": {**ACCOUNTS, **APPROVED},
     "identity-remove-totp": {**ACCOUNTS, **APPROVED},
     "identity-rename-passkey": {**ACCOUNTS, **ACCESS_TOKEN_KEYS, **DATA_KEY},
+    "identity-restrain": {**IDENTITY, **STANDING},
     "identity-revoke": IDENTITY,
-    "identity-second-factor": {**ACCOUNTS, **REFRESH_SECRET, **ACCESS_TOKEN_KEYS, **ENROLMENT_KEYS},
+    "identity-second-factor": {**ACCOUNTS, **SIGN_IN, **ENROLMENT_KEYS},
     "identity-session-options": ONCE,
-    "identity-sign-in": {**ACCOUNTS, **REFRESH_SECRET, **ACCESS_TOKEN_KEYS, **ENROLMENT_KEYS},
+    "identity-sign-in": {**ACCOUNTS, **SIGN_IN, **ENROLMENT_KEYS},
     "ledger-deposit": {**BOOK, **REGISTRY, **RECEIPTS},
     "ledger-entries": {**BOOK, **ACCESS_TOKEN_KEYS, "LEDGER_DATA_KEY": "LedgerDataKey"},
     "ledger-post": {
         **BOOK,
         **STANDING,
         **ORDERS,
+        **APPROVAL_KEYS,
+        **ENROLMENT_KEYS,
         "MONEY_ROLES": "portcullis-money-open-wallet,portcullis-money-order-transfer",
     },
     "ledger-wallets": {**BALANCES, **ACCESS_TOKEN_KEYS},
@@ -116,7 +131,8 @@ TOLD: dict[str, dict[str, str]] = {
     "money-list-wallets": ACCESS_TOKEN_KEYS,
     "money-open-wallet": ORDERS,
     "money-order-transfer": ORDERS,
-    "operations-notify": {**IDENTITY, "NOTICES_TOPIC": "NoticesTopic"},
+    "operations-publish": {**IDENTITY, **OUTSIDE},
+    "operations-reconcile": {**IDENTITY, **OUTSIDE},
     "operations-register-operator": REGISTRY,
     "operations-register-partner": REGISTRY,
 }
@@ -132,11 +148,11 @@ WITHOUT_APPROVAL = (
     "identity-rename-passkey",
 )
 NEVER_ASKED_FOR = {
-    "ledger-deposit": {"STANDING_TABLE"},
+    "ledger-deposit": {"APPROVAL_KEYS", "ENROLMENT_KEYS", "STANDING_TABLE"},
     **{name: {"APPROVAL_KEYS", "ENROLMENT_KEYS"} for name in WITHOUT_APPROVAL},
 }
-"""What the search finds and no run reaches: a deposit debits no user, so no standing is read; a
-route without an act to approve verifies no approval."""
+"""What the search finds and no run reaches: a deposit debits no user, so no standing is read and
+nothing is approved; a route without an act to approve verifies no approval."""
 
 TIMEOUT_S = {
     "identity-account-options": 10,
@@ -149,9 +165,10 @@ TIMEOUT_S = {
     "identity-end-session": 10,
     "identity-end-sessions": 10,
     "identity-enrol-totp": 10,
-    "identity-gate": 5,
+    "identity-gate": 8,
     "identity-jwks": 5,
     "identity-lift-lockdown": 10,
+    "identity-lift-quarantine": 10,
     "identity-list-passkeys": 10,
     "identity-list-sessions": 10,
     "identity-lock-down": 10,
@@ -167,6 +184,7 @@ TIMEOUT_S = {
     "identity-remove-passkey": 10,
     "identity-remove-totp": 10,
     "identity-rename-passkey": 10,
+    "identity-restrain": 3,
     "identity-revoke": 10,
     "identity-second-factor": 10,
     "identity-session-options": 10,
@@ -179,7 +197,8 @@ TIMEOUT_S = {
     "money-list-wallets": 12,
     "money-open-wallet": 12,
     "money-order-transfer": 12,
-    "operations-notify": 60,
+    "operations-publish": 60,
+    "operations-reconcile": 240,
     "operations-register-operator": 10,
     "operations-register-partner": 10,
 }
@@ -199,6 +218,9 @@ WITH_PASSKEYS = {
     "identity-sign-in",
 }
 
+OWN_PLACES = {"Fn::If": ["HasPlacesLayer", {"Ref": "PlacesLayerArn"}, {"Ref": "AWS::NoValue"}]}
+"""The deployment's own layer of location databases, where it has one."""
+
 MEMORY_MB = 512
 WHOLE_CPU_MB = 1769
 """AWS Lambda developer guide, "Configure function memory": one virtual CPU."""
@@ -214,7 +236,8 @@ def handler_of(name: str) -> Path:
 
 def layers_of(name: str) -> set[str]:
     """Return the layers of a function, without the hash that SAM appends to their names."""
-    attached = {one for layer in functions()[name]["Layers"] for one in references(layer)}
+    layers = [layer for layer in functions()[name]["Layers"] if layer != OWN_PLACES]
+    attached = {one for layer in layers for one in references(layer)}
     return {layer[: layer.index("Layer") + len("Layer")] for layer in attached}
 
 
@@ -306,6 +329,31 @@ def test_who_asks_the_certifier_waits_for_two_of_its_answers() -> None:
     assert asking == {"identity-add-passkey", "identity-open-account", "identity-recover"}
     for name in asking:
         assert tries_s < TIMEOUT_S[name] < GATEWAY_S
+
+
+def test_who_has_restraint_done_hears_of_it_in_time() -> None:
+    """Restraint ends, after a cold start as long, before its caller gives up; one try always fits.
+
+    A second one may not: a caller that is out of time has passed nobody.
+    """
+    assert 2 * TIMEOUT_S["identity-restrain"] <= clients.INVOCATION_TIMEOUT_S
+    asking = {name for name, told in TOLD.items() if told.keys() & JUDGING.keys()}
+    assert asking == {
+        "identity-gate",
+        "identity-refresh",
+        "identity-second-factor",
+        "identity-sign-in",
+    }
+    for name in asking:
+        assert TIMEOUT_S[name] > clients.CONNECT_TIMEOUT_S + clients.INVOCATION_TIMEOUT_S
+        assert TIMEOUT_S[name] < GATEWAY_S
+
+
+def test_who_locates_may_have_a_database_to_locate_by() -> None:
+    """Whoever judges has the deployment's own layer of places if there is one, and nobody else."""
+    located = {name for name, one in functions().items() if OWN_PLACES in one["Layers"]}
+    assert located == {name for name, told in TOLD.items() if told.keys() & JUDGING.keys()}
+    assert parent()["Parameters"]["PlacesLayerArn"]["Default"] == ""
 
 
 def test_the_settings_of_argon2_are_costs_that_the_product_accepts() -> None:

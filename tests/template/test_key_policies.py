@@ -70,6 +70,7 @@ IDENTITY_TABLE_USERS = {
     "identity-enrol-totp",
     "identity-gate",
     "identity-lift-lockdown",
+    "identity-lift-quarantine",
     "identity-list-passkeys",
     "identity-list-sessions",
     "identity-lock-down",
@@ -85,10 +86,12 @@ IDENTITY_TABLE_USERS = {
     "identity-remove-passkey",
     "identity-remove-totp",
     "identity-rename-passkey",
+    "identity-restrain",
     "identity-revoke",
     "identity-second-factor",
     "identity-sign-in",
-    "operations-notify",
+    "operations-publish",
+    "operations-reconcile",
 }
 WRAPPING = {"kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext"}
 
@@ -166,7 +169,12 @@ ADMITTED: dict[tuple[str, str], tuple[set[str], set[str], str]] = {
     ),
     ("IdentityDataKey", "UnwrapPersonKeys"): (
         {"kms:Decrypt"},
-        {"identity-confirm-totp", "identity-list-passkeys", "identity-second-factor"},
+        {
+            "identity-approve",
+            "identity-confirm-totp",
+            "identity-list-passkeys",
+            "identity-second-factor",
+        },
         PERSONS,
     ),
     ("EnrolmentKey", "Sign"): ({"kms:Sign"}, {"identity-certify-enrolment"}, ES256),
@@ -183,6 +191,7 @@ ADMITTED: dict[tuple[str, str], tuple[set[str], set[str], str]] = {
             "identity-remove-totp",
             "identity-second-factor",
             "identity-sign-in",
+            "ledger-post",
         },
         "",
     ),
@@ -198,6 +207,7 @@ ADMITTED: dict[tuple[str, str], tuple[set[str], set[str], str]] = {
             "identity-put-password",
             "identity-remove-passkey",
             "identity-remove-totp",
+            "ledger-post",
         },
         "",
     ),

@@ -31,9 +31,11 @@ SHORT = {
     "<no scan>": "Bool(dynamodb:FullTableScan=false)",
     "<but LOCKDOWN>": "ForAllValues:StringNotEquals(dynamodb:LeadingKeys=LOCKDOWN)"
     " Null(dynamodb:LeadingKeys=false)",
-    "<secret refresh>": _SECRET.format("SECRET#refresh#*"),
-    "<secret nonce>": _SECRET.format("SECRET#nonce#*"),
-    "<secret refresh, nonce>": _SECRET.format("SECRET#refresh#*|SECRET#nonce#*"),
+    "<secret refresh, sightings>": _SECRET.format("SECRET#refresh#*|SECRET#sightings#*"),
+    "<secret nonce, sightings>": _SECRET.format("SECRET#nonce#*|SECRET#sightings#*"),
+    "<secret refresh, nonce, sightings>": _SECRET.format(
+        "SECRET#refresh#*|SECRET#nonce#*|SECRET#sightings#*"
+    ),
     "<secret throttle>": _SECRET.format("SECRET#throttle#*"),
     "<purpose secret>": _PURPOSE.format("secret"),
     "<purpose identity>": _PURPOSE.format("identity"),
@@ -79,16 +81,23 @@ identity-approve
     ApprovalKey kms:GetPublicKey
     ApprovalKey kms:Sign <ES256, digest>
     EnrolmentKey kms:GetPublicKey
-    IdentityTable dynamodb:BatchGetItem CREDENTIAL#* FACTORS#* OUTBOX#*
+    IdentityDataKey kms:Decrypt <purpose identity>
+    IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#* CREDENTIAL#* TOTP#* PERSON#*
+    IdentityTable dynamodb:GetItem OUTBOX#*
     IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect SESSION#* FACTORS#*
-    IdentityTable dynamodb:PartiQLUpdate CREDENTIAL#* OUTBOX#*
+    IdentityTable dynamodb:PartiQLUpdate CREDENTIAL#* TOTP#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
-    OnceTable dynamodb:BatchGetItem CHALLENGE#* DEED#*
+    OnceTable dynamodb:BatchGetItem CHALLENGE#* DEED#* BACKOFF#* DEVICE#*
+    OnceTable dynamodb:GetItem CHALLENGE#*
     OnceTable dynamodb:PartiQLInsert DEED#*
-    OnceTable dynamodb:PartiQLUpdate CHALLENGE#*
+    OnceTable dynamodb:PartiQLUpdate CHALLENGE#* BACKOFF#*
+    OnceTable dynamodb:UpdateItem BACKOFF#*
+    OnceTable dynamodb:UpdateItem BUCKET#*
+    StandingTable dynamodb:BatchGetItem <but LOCKDOWN>
     StandingTable dynamodb:PartiQLSelect <no scan>
+    StandingTable dynamodb:PartiQLUpdate <but LOCKDOWN>
 identity-cancel-recovery
     AccessTokenKey kms:GetPublicKey
     IdentityTable dynamodb:BatchGetItem SESSION#* FACTORS#* OUTBOX#*
@@ -165,15 +174,16 @@ identity-enrol-totp
     OnceTable dynamodb:UpdateItem BUCKET#*
 identity-gate
     AccessTokenKey kms:GetPublicKey
-    IdentityDataKey kms:Decrypt <secret nonce>
-    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret nonce>
+    IdentityDataKey kms:Decrypt <secret nonce, sightings>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret nonce, sightings>
     IdentityTable dynamodb:BatchGetItem SESSION#* SIGHTINGS#*
     IdentityTable dynamodb:UpdateItem SIGHTINGS#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
-    OnceTable dynamodb:GetItem SECRET#nonce#*
-    OnceTable dynamodb:PartiQLInsert SECRET#nonce#*
+    OnceTable dynamodb:GetItem SECRET#nonce#* SECRET#sightings#*
+    OnceTable dynamodb:PartiQLInsert SECRET#nonce#* SECRET#sightings#*
     OnceTable dynamodb:PutItem PROOF#*
+    RestrainFunctionAliaslive lambda:InvokeFunction
     StandingTable dynamodb:BatchGetItem
 identity-jwks
     AccessTokenKey kms:GetPublicKey
@@ -188,6 +198,17 @@ identity-lift-lockdown
     RegistryTable dynamodb:BatchGetItem OPERATOR#*
     StandingTable dynamodb:BatchGetItem LOCKDOWN
     StandingTable dynamodb:PartiQLUpdate LOCKDOWN
+identity-lift-quarantine
+    IdentityTable dynamodb:BatchGetItem OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
+    IdentityTable dynamodb:PartiQLUpdate OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    OnceTable dynamodb:BatchGetItem COMMAND#*
+    OnceTable dynamodb:PartiQLInsert COMMAND#*
+    RegistryTable dynamodb:BatchGetItem OPERATOR#*
+    StandingTable dynamodb:BatchGetItem <but LOCKDOWN>
+    StandingTable dynamodb:PartiQLUpdate <but LOCKDOWN>
 identity-list-passkeys
     AccessTokenKey kms:GetPublicKey
     IdentityDataKey kms:Decrypt <purpose identity>
@@ -314,18 +335,20 @@ identity-recovery-options
 identity-refresh
     AccessTokenKey kms:GetPublicKey
     AccessTokenKey kms:Sign <ES256, digest>
-    IdentityDataKey kms:Decrypt <secret refresh, nonce>
-    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh, nonce>
+    IdentityDataKey kms:Decrypt <secret refresh, nonce, sightings>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh, nonce, sightings>
     IdentityTable dynamodb:BatchGetItem SESSION#* SIGHTINGS#* OUTBOX#*
     IdentityTable dynamodb:ConditionCheckItem SIGHTINGS#*
     IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLUpdate SESSION#* OUTBOX#*
-    IdentityTable dynamodb:UpdateItem SESSION#*
+    IdentityTable dynamodb:UpdateItem SESSION#* SIGHTINGS#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
-    OnceTable dynamodb:GetItem SECRET#refresh#* SECRET#nonce#*
-    OnceTable dynamodb:PartiQLInsert SECRET#refresh#* SECRET#nonce#*
+    OnceTable dynamodb:BatchGetItem PROOF#*
+    OnceTable dynamodb:GetItem SECRET#refresh#* SECRET#nonce#* SECRET#sightings#*
+    OnceTable dynamodb:PartiQLInsert SECRET#refresh#* SECRET#nonce#* SECRET#sightings#*
     OnceTable dynamodb:PutItem PROOF#*
+    RestrainFunctionAliaslive lambda:InvokeFunction
     StandingTable dynamodb:BatchGetItem
     StandingTable dynamodb:ConditionCheckItem
 identity-release-account
@@ -379,6 +402,14 @@ identity-rename-passkey
     OnceTable dynamodb:PartiQLInsert DEED#*
     StandingTable dynamodb:BatchGetItem
     StandingTable dynamodb:PartiQLSelect <no scan>
+identity-restrain
+    IdentityTable dynamodb:BatchGetItem OUTBOX#*
+    IdentityTable dynamodb:PartiQLInsert VERDICT#* EVENT#* PENDING#*
+    IdentityTable dynamodb:PartiQLUpdate OUTBOX#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
+    StandingTable dynamodb:BatchGetItem <but LOCKDOWN>
+    StandingTable dynamodb:PartiQLUpdate <but LOCKDOWN>
 identity-revoke
     IdentityTable dynamodb:BatchGetItem SESSION#* OUTBOX#*
     IdentityTable dynamodb:PartiQLInsert EVENT#* PENDING#*
@@ -390,24 +421,25 @@ identity-second-factor
     AccessTokenKey kms:Sign <ES256, digest>
     EnrolmentKey kms:GetPublicKey
     IdentityDataKey kms:Decrypt <purpose identity>
-    IdentityDataKey kms:Decrypt <secret refresh>
-    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh>
+    IdentityDataKey kms:Decrypt <secret refresh, sightings>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh, sightings>
     IdentityTable dynamodb:BatchGetItem TOTP#* PERSON#* CREDENTIAL#* FACTORS#* SESSIONS#* SESSION#*
         SIGHTINGS#* OUTBOX#*
     IdentityTable dynamodb:GetItem OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert SESSION#* EVENT#* PENDING#*
+    IdentityTable dynamodb:PartiQLInsert SESSION#* SIGHTINGS#* EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect FACTORS#*
     IdentityTable dynamodb:PartiQLUpdate TOTP#* CREDENTIAL#* SESSIONS#* SESSION#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     OnceTable dynamodb:BatchGetItem TICKET#* CHALLENGE#* BACKOFF#* DEVICE#*
-    OnceTable dynamodb:GetItem SECRET#refresh#*
+    OnceTable dynamodb:GetItem SECRET#refresh#* SECRET#sightings#*
     OnceTable dynamodb:GetItem TICKET#* PROOF#*
     OnceTable dynamodb:PartiQLInsert PROOF#* DEVICE#*
-    OnceTable dynamodb:PartiQLInsert SECRET#refresh#*
+    OnceTable dynamodb:PartiQLInsert SECRET#refresh#* SECRET#sightings#*
     OnceTable dynamodb:PartiQLUpdate TICKET#* CHALLENGE#* BACKOFF#* DEVICE#*
     OnceTable dynamodb:UpdateItem BACKOFF#*
     OnceTable dynamodb:UpdateItem BUCKET#*
+    RestrainFunctionAliaslive lambda:InvokeFunction
     StandingTable dynamodb:BatchGetItem
     StandingTable dynamodb:PartiQLSelect <no scan>
 identity-session-options
@@ -418,22 +450,23 @@ identity-sign-in
     AccessTokenKey kms:GetPublicKey
     AccessTokenKey kms:Sign <ES256, digest>
     EnrolmentKey kms:GetPublicKey
-    IdentityDataKey kms:Decrypt <secret refresh>
-    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh>
+    IdentityDataKey kms:Decrypt <secret refresh, sightings>
+    IdentityDataKey kms:GenerateDataKeyWithoutPlaintext <secret refresh, sightings>
     IdentityTable dynamodb:BatchGetItem CREDENTIAL#* FACTORS#* SESSIONS#* SESSION#* SIGHTINGS#*
         OUTBOX#*
-    IdentityTable dynamodb:PartiQLInsert SESSION#* EVENT#* PENDING#*
+    IdentityTable dynamodb:PartiQLInsert SESSION#* SIGHTINGS#* EVENT#* PENDING#*
     IdentityTable dynamodb:PartiQLSelect FACTORS#*
     IdentityTable dynamodb:PartiQLUpdate CREDENTIAL#* SESSIONS#* SESSION#* OUTBOX#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     OnceTable dynamodb:BatchGetItem CHALLENGE#*
     OnceTable dynamodb:GetItem PROOF#*
-    OnceTable dynamodb:GetItem SECRET#refresh#*
+    OnceTable dynamodb:GetItem SECRET#refresh#* SECRET#sightings#*
     OnceTable dynamodb:PartiQLInsert PROOF#*
-    OnceTable dynamodb:PartiQLInsert SECRET#refresh#*
+    OnceTable dynamodb:PartiQLInsert SECRET#refresh#* SECRET#sightings#*
     OnceTable dynamodb:PartiQLUpdate CHALLENGE#*
     OnceTable dynamodb:UpdateItem BUCKET#*
+    RestrainFunctionAliaslive lambda:InvokeFunction
     StandingTable dynamodb:BatchGetItem
     StandingTable dynamodb:PartiQLSelect <no scan>
 ledger-deposit
@@ -458,15 +491,17 @@ ledger-entries
     LedgerOnceTable dynamodb:PartiQLInsert SECRET#cursor#*
 ledger-post
     AccessTokenKey kms:GetPublicKey
+    ApprovalKey kms:GetPublicKey
     BalancesTable dynamodb:BatchGetItem WALLET#*
     BalancesTable dynamodb:PartiQLInsert WALLET#*
     BalancesTable dynamodb:PartiQLUpdate WALLET#*
     CommandKey kms:GetPublicKey
+    EnrolmentKey kms:GetPublicKey
     JournalTable dynamodb:BatchGetItem IDEMPOTENCY#*
     JournalTable dynamodb:GetItem POSTING#*
     JournalTable dynamodb:PartiQLInsert POSTING#* ENTRIES#* IDEMPOTENCY#*
-    LedgerOnceTable dynamodb:BatchGetItem PROOF#* COMMAND#*
-    LedgerOnceTable dynamodb:PartiQLInsert PROOF#* COMMAND#*
+    LedgerOnceTable dynamodb:BatchGetItem PROOF#* COMMAND#* APPROVAL#*
+    LedgerOnceTable dynamodb:PartiQLInsert PROOF#* COMMAND#* APPROVAL#*
     ReceiptKey kms:GetPublicKey
     ReceiptKey kms:Sign <ES256, digest>
     StandingTable dynamodb:BatchGetItem
@@ -492,14 +527,37 @@ money-order-transfer
     CommandKey kms:Sign <ES256, digest>
     InternalApi/{Stage}/POST/postings execute-api:Invoke
     ReceiptKey kms:GetPublicKey
-operations-notify
-    IdentityTable dynamodb:GetItem EVENT#*
+operations-publish
+    AuditBucket s3:ListBucket
+    AuditBucket/events/* s3:GetObject
+    AuditBucket/events/* s3:PutObject
+    EventBus events:PutEvents
+    FailuresBucket s3:ListBucket
+    FailuresBucket/* s3:PutObject
+    IdentityTable dynamodb:BatchGetItem OUTBOX#* PUBLISHED#*
+    IdentityTable dynamodb:DeleteItem PENDING#*
+    IdentityTable dynamodb:PartiQLInsert PUBLISHED#*
+    IdentityTable dynamodb:PartiQLUpdate PUBLISHED#*
+    IdentityTable dynamodb:Query EVENT#* PENDING#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     IdentityTableStream dynamodb:DescribeStream
     IdentityTableStream dynamodb:GetRecords
     IdentityTableStream dynamodb:GetShardIterator
     IdentityTableStream dynamodb:ListStreams
+    NoticesTopic sns:Publish
+operations-reconcile
+    AuditBucket s3:ListBucket
+    AuditBucket/events/* s3:GetObject
+    AuditBucket/events/* s3:PutObject
+    EventBus events:PutEvents
+    IdentityTable dynamodb:BatchGetItem OUTBOX#* PUBLISHED#*
+    IdentityTable dynamodb:DeleteItem PENDING#*
+    IdentityTable dynamodb:PartiQLInsert PUBLISHED#*
+    IdentityTable dynamodb:PartiQLUpdate PUBLISHED#*
+    IdentityTable dynamodb:Query EVENT#* PENDING#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     NoticesTopic sns:Publish
 operations-register-operator
     RegistryTable dynamodb:GetItem OPERATOR#*
@@ -508,6 +566,7 @@ operations-register-partner
     RegistryTable dynamodb:GetItem PARTNER#*
     RegistryTable dynamodb:PartiQLInsert PARTNER#*
 operator
+    InternalApi/{Stage}/POST/accounts/*/lift execute-api:Invoke
     InternalApi/{Stage}/POST/accounts/*/release execute-api:Invoke
     InternalApi/{Stage}/POST/lockdown execute-api:Invoke
     InternalApi/{Stage}/POST/lockdown/lift execute-api:Invoke
@@ -565,10 +624,16 @@ RAISE_EPOCHS = {
     "identity-recover",
     "identity-remove-passkey",
     "identity-remove-totp",
+    "identity-restrain",
 }
+LIFT = {"identity-approve", "identity-lift-quarantine"}
+"""Who ends a quarantine: its owner's strongest factor, or two operators."""
+RESTRAIN = {"identity-gate", "identity-refresh", "identity-second-factor", "identity-sign-in"}
 PARTITIONLESS = {"StandingTable"}
 """Its keys are account ids, without a type before them: one type of item, PII-free."""
 STREAM = "IdentityTableStream"
+PUBLISHERS = {"operations-publish", "operations-reconcile"}
+"""Who carries events out of the platform: from the stream, and from what it left behind."""
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 SANDBOX = {"operator": "HasSandboxOperator", "partner-sandbox": "HasSandboxPartner"}
 """Roles that are no function's, and under which condition each exists."""
@@ -576,7 +641,12 @@ LISTS_OF_KEYS = {
     f"Outputs.{kind}Keys" for kind in ("AccessToken", "Approval", "Enrolment", "Index", "Pepper")
 }
 """ARNs, the current key's first, then those that a roll-over still lists."""
-REFERRED_TO_BY_ARN = {"CertifyEnrolmentFunctionAliaslive", "NoticesTopic"}
+OBJECTS_OF_BUCKETS = ("${Data.Outputs.AuditBucketArn}/", "${Data.Outputs.FailuresBucketArn}/")
+REFERRED_TO_BY_ARN = {
+    "CertifyEnrolmentFunctionAliaslive",
+    "NoticesTopic",
+    "RestrainFunctionAliaslive",
+}
 """CloudFormation's reference to an alias or a topic is its ARN."""
 
 
@@ -632,10 +702,13 @@ def test_no_right_is_for_every_action_or_every_resource() -> None:
     assert wide == []
 
 
-def test_the_only_wildcard_in_a_resource_is_a_route_s_parameter() -> None:
-    """A route's parameter is the one thing that a role's resource leaves open."""
+def test_the_only_wildcards_in_a_resource_are_parameters_and_objects() -> None:
+    """A route's parameter and an object's name are all that a role's resource leaves open."""
     assert {right.on for right in rights() if "*" in right.on} == {
+        "AuditBucket/events/*",
+        "FailuresBucket/*",
         "InternalApi/{Stage}/GET/wallets/*/entries",
+        "InternalApi/{Stage}/POST/accounts/*/lift",
         "InternalApi/{Stage}/POST/accounts/*/release",
     }
 
@@ -733,7 +806,9 @@ def test_resources_are_named_by_arn() -> None:
                     case {"Ref": str(named)}:
                         assert named in REFERRED_TO_BY_ARN
                     case {"Fn::Sub": str(text)}:
-                        assert text.startswith("arn:${AWS::Partition}:execute-api:")
+                        assert text.startswith(
+                            ("arn:${AWS::Partition}:execute-api:", *OBJECTS_OF_BUCKETS)
+                        )
                     case _:
                         pytest.fail(f"{one} is no ARN")
 
@@ -753,8 +828,14 @@ def test_access_to_a_typed_table_is_limited_to_types() -> None:
 
 
 def test_no_role_can_remove_an_item() -> None:
-    """Nothing is deleted by a function: what ends, ends by status or by TTL."""
-    assert [right for right in rights() if re.search("Delete|BatchWrite", right.action)] == []
+    """Nothing is deleted by a function: what ends, ends by status or by TTL.
+
+    But for the note that an account has events to publish, once they are published.
+    """
+    removing = [right for right in rights() if re.search("Delete|BatchWrite", right.action)]
+    assert {(right.role, str(right)) for right in removing} == {
+        (role, "IdentityTable dynamodb:DeleteItem PENDING#*") for role in PUBLISHERS
+    }
 
 
 def test_no_role_can_rewrite_history() -> None:
@@ -861,12 +942,38 @@ def test_the_gate_changes_neither_standing_nor_sessions() -> None:
     written = {str(right) for right in policies.of("identity-gate") if writes(right)}
     assert written == {
         "IdentityTable dynamodb:UpdateItem SIGHTINGS#*",
-        "OnceTable dynamodb:PartiQLInsert SECRET#nonce#*",
+        "OnceTable dynamodb:PartiQLInsert SECRET#nonce#* SECRET#sightings#*",
         "OnceTable dynamodb:PutItem PROOF#*",
     }
 
 
-def test_standing_is_made_by_one_role_and_changed_by_those_that_kill_sessions() -> None:
+@pytest.mark.parametrize("role", sorted(RESTRAIN))
+def test_who_meets_the_world_changes_no_standing(role: str) -> None:
+    """Gate, refresh and sign-ins have restraint done: no verdict, and no standing, is theirs."""
+    written = [right for right in policies.of(role) if writes(right)]
+    assert [right for right in written if right.on == "StandingTable"] == []
+    assert [right for right in written if "VERDICT#" in right.limits] == []
+
+
+def test_verdicts_are_recorded_by_the_role_that_acts_on_them_and_never_changed() -> None:
+    """What `make replay` judges again was inserted once, beside the event, by one role."""
+    on_verdicts = {(one.role, one.action) for one in rights() if "VERDICT#" in one.limits}
+    assert on_verdicts == {("identity-restrain", "dynamodb:PartiQLInsert")}
+
+
+def test_who_restrains_touches_nothing_but_the_standing_and_the_record() -> None:
+    """It reads no session, no factor and no secret, and holds no key but the table's."""
+    held = policies.of("identity-restrain")
+    assert {name for one in held for name in one.limits.split() if name.endswith("#*")} == {
+        "EVENT#*",
+        "OUTBOX#*",
+        "PENDING#*",
+        "VERDICT#*",
+    }
+    assert {one.on for one in held if one.action.startswith("kms:")} == {"IdentityTableKey"}
+
+
+def test_standing_is_made_by_one_role_and_changed_by_those_that_kill_or_lift() -> None:
     """Neither the gate, nor a sign-in, nor a refresh can lift what stands against an account."""
     on_accounts = [
         right
@@ -876,7 +983,7 @@ def test_standing_is_made_by_one_role_and_changed_by_those_that_kill_sessions() 
     inserting = {one.role for one in on_accounts if one.action == "dynamodb:PartiQLInsert"}
     assert inserting == {"identity-open-account"}
     changing = {right.role for right in on_accounts if right.action != "dynamodb:PartiQLInsert"}
-    assert changing == RAISE_EPOCHS
+    assert changing == RAISE_EPOCHS | LIFT
     assert {one.action for one in on_accounts} == {
         "dynamodb:PartiQLInsert",
         "dynamodb:PartiQLUpdate",
@@ -955,17 +1062,27 @@ def test_who_writes_a_credential_cannot_certify_it() -> None:
     assert holders("EnrolmentKey", "kms:Sign") & writers("CREDENTIAL#") == set()
 
 
-def test_only_who_stores_passkeys_may_ask_the_certifier() -> None:
-    """Three roles invoke it, by its alias; no API and no other service has a permission."""
-    invoking = {right for right in rights() if right.action == "lambda:InvokeFunction"}
-    assert {right.on for right in invoking} == {"CertifyEnrolmentFunctionAliaslive"}
-    assert {right.role for right in invoking} == WRITE_CREDENTIALS
+INVOKED = {
+    "CertifyEnrolmentFunctionAliaslive": WRITE_CREDENTIALS,
+    "RestrainFunctionAliaslive": RESTRAIN,
+}
+
+
+@pytest.mark.parametrize("alias", sorted(INVOKED))
+def test_a_function_that_functions_invoke_has_no_other_door(alias: str) -> None:
+    """Certifier and restraint: invoked by alias, by these roles; no API has a permission."""
+    assert holders(alias, "lambda:InvokeFunction") == INVOKED[alias]
     permitted = {
         name
         for permission in resources("AWS::Lambda::Permission").values()
         for name in references(permission["Properties"]["FunctionName"])
     }
-    assert "CertifyEnrolmentFunctionAliaslive" not in permitted
+    assert alias not in permitted
+
+
+def test_functions_invoke_no_others() -> None:
+    """The right to invoke names one of two functions, by their aliases."""
+    assert {one.on for one in rights() if one.action == "lambda:InvokeFunction"} == set(INVOKED)
 
 
 def test_factors_are_made_with_the_account_and_changed_by_these_roles() -> None:
@@ -1047,8 +1164,13 @@ def test_zones_keep_out_of_each_other_s_tables() -> None:
         and right.role.partition("-")[0] != owners[right.on]
     }
     assert across == {
-        ("operations-notify", "IdentityTable", "dynamodb:GetItem"),
+        *(
+            (role, "IdentityTable", f"dynamodb:{action}")
+            for role in PUBLISHERS
+            for action in ("BatchGetItem", "DeleteItem", "PartiQLInsert", "PartiQLUpdate", "Query")
+        ),
         ("identity-lift-lockdown", "RegistryTable", "dynamodb:BatchGetItem"),
+        ("identity-lift-quarantine", "RegistryTable", "dynamodb:BatchGetItem"),
         ("identity-lock-down", "RegistryTable", "dynamodb:BatchGetItem"),
         ("identity-release-account", "RegistryTable", "dynamodb:BatchGetItem"),
         ("ledger-post", "StandingTable", "dynamodb:BatchGetItem"),
@@ -1061,19 +1183,25 @@ def test_zones_keep_out_of_each_other_s_tables() -> None:
 
 
 def test_the_stream_tells_one_role_which_item_changed_and_no_more() -> None:
-    """The notifier reads keys alone from the stream, then events: no other item of identity's."""
-    assert {right.role for right in rights() if right.on == STREAM} == {"operations-notify"}
+    """The publisher reads keys alone from the stream, then events: no other item of identity's."""
+    assert {right.role for right in rights() if right.on == STREAM} == {"operations-publish"}
     stream = resources("AWS::DynamoDB::Table", data())["IdentityTable"]["Properties"]
     assert stream["StreamSpecification"] == {"StreamViewType": "KEYS_ONLY"}
-    held = policies.of("operations-notify")
-    assert [str(right) for right in held if right.on == "IdentityTable"] == [
-        "IdentityTable dynamodb:GetItem EVENT#*"
-    ]
 
 
-def test_one_role_tells_owners_what_happened() -> None:
+@pytest.mark.parametrize("role", sorted(PUBLISHERS))
+def test_a_publisher_changes_no_event(role: str) -> None:
+    """A thief of its role may tell lies outside; inside it moves marks, and removes notes."""
+    written = {
+        kind for right in policies.of(role) if writes(right) for kind in right.limits.split()
+    }
+    assert written == {"PENDING#*", "PUBLISHED#*"}
+
+
+def test_who_publishes_tells_owners_what_happened() -> None:
     """Nobody else publishes on the topic, by role and by the topic's own policy."""
-    assert holders("NoticesTopic", "sns:Publish") == {"operations-notify"}
+    assert holders("NoticesTopic", "sns:Publish") == PUBLISHERS
+    assert holders("EventBus", "events:PutEvents") == PUBLISHERS
     (policy,) = resources("AWS::SNS::TopicPolicy").values()
     (statement,) = readable(policy["Properties"]["PolicyDocument"]["Statement"])
     assert statement == {
@@ -1082,15 +1210,26 @@ def test_one_role_tells_owners_what_happened() -> None:
         "Action": "sns:Publish",
         "Resource": "NoticesTopic",
         "Condition": {
-            "ArnNotEquals": {"aws:PrincipalArn": f"{policies.ROLE_ARN}operations-notify"}
+            "ArnNotEquals": {
+                "aws:PrincipalArn": [f"{policies.ROLE_ARN}{role}" for role in sorted(PUBLISHERS)]
+            }
         },
     }
 
 
 def test_no_role_can_change_a_function_a_role_or_a_key() -> None:
-    """The services that the roles use are six, and in KMS they use keys and manage none."""
+    """The services that the roles use are eight, and in KMS they use keys and manage none."""
     services = {right.action.partition(":")[0] for right in rights()}
-    assert services == {"dynamodb", "execute-api", "kms", "lambda", "logs", "sns"}
+    assert services == {
+        "dynamodb",
+        "events",
+        "execute-api",
+        "kms",
+        "lambda",
+        "logs",
+        "s3",
+        "sns",
+    }
     assert {right.action for right in rights() if right.action.startswith("kms:")} == {
         "kms:Decrypt",
         "kms:GenerateDataKey",

@@ -14,6 +14,7 @@ from tests.template.transformed import (
     resources,
     source,
     translated,
+    watch,
 )
 
 RESOURCES_MAX = 400
@@ -37,6 +38,7 @@ PASSKEY_FUNCTIONS = {
 OLDER_KEYS = {
     f"Older{kind}Keys" for kind in ("AccessToken", "Approval", "Enrolment", "Index", "Pepper")
 }
+RETENTION = {"AuditRetentionDays", "AuditRetentionMode"}
 
 
 def dependencies(document: Document) -> dict[str, set[str]]:
@@ -84,7 +86,11 @@ def functions_of(template: Document) -> Mapping[str, Document]:
     return resources("AWS::Serverless::Function", template)
 
 
-@pytest.mark.parametrize("document", [parent(), data()], ids=["template.yaml", "infra/data.yaml"])
+@pytest.mark.parametrize(
+    "document",
+    [parent(), data(), watch()],
+    ids=["template.yaml", "infra/data.yaml", "infra/watch.yaml"],
+)
 def test_the_resources_can_be_created_in_some_order(document: Document) -> None:
     """No resource waits for itself by way of others, permissions and policies included."""
     demand_no_cycle(document)
@@ -105,9 +111,9 @@ def test_a_cycle_would_be_seen() -> None:
 def test_the_nested_stack_waits_for_nothing_of_its_parent() -> None:
     """Tables and keys know the parent by its name and parameters, so they outlive functions."""
     asked = set(references(parent()["Resources"]["Data"]["Properties"]))
-    assert asked == {"AWS::StackName", *OLDER_KEYS}
-    assert set(parent()["Parameters"]) >= OLDER_KEYS
-    assert set(data()["Parameters"]) == {"Prefix", *OLDER_KEYS}
+    assert asked == {"AWS::StackName", *OLDER_KEYS, *RETENTION}
+    assert set(parent()["Parameters"]) >= OLDER_KEYS | RETENTION
+    assert set(data()["Parameters"]) == {"Prefix", *OLDER_KEYS, *RETENTION}
 
 
 @pytest.mark.parametrize("older", sorted(OLDER_KEYS))
@@ -140,7 +146,7 @@ def test_every_output_that_is_read_exists() -> None:
         for attribute in _attributes(parent()["Resources"])
         if attribute.startswith("Outputs.")
     }
-    assert read <= set(data()["Outputs"])
+    assert read <= set(data()["Outputs"]) | set(watch()["Outputs"])
 
 
 def _attributes(value: object) -> Iterator[str]:
@@ -160,6 +166,7 @@ def test_each_stack_has_room_to_grow(capsys: pytest.CaptureFixture[str]) -> None
     counts = {
         "template.yaml": len(parent()["Resources"]),
         "infra/data.yaml": len(data()["Resources"]),
+        "infra/watch.yaml": len(watch()["Resources"]),
     }
     with capsys.disabled():
         sys.stdout.write(f"\nresources: {counts}\n")

@@ -70,6 +70,12 @@ def data() -> Document:
     return _parsed("infra/data.yaml")
 
 
+@cache
+def watch() -> Document:
+    """Return `infra/watch.yaml`, which has nothing to transform; not to be changed."""
+    return _parsed("infra/watch.yaml")
+
+
 def resources(kind: str, document: Document | None = None) -> Resources:
     """Return the resources of one type, by logical id; of the parent stack if none is named."""
     found = (document or parent())["Resources"]

@@ -1,6 +1,5 @@
 """docs/api has a section for every route, and docs/events.md a row for every event; no other."""
 
-import ast
 import itertools
 import re
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from portcullis.evidence.errors import EvidenceError
 from portcullis.identity.assurance import DEMANDS
 from portcullis.identity.ending import Reason
 from portcullis.operations.notices import KINDS, REASONS
-from tests.unit.architecture.sources import PRODUCT, tree
+from tests.unit.architecture import written_events
 from tests.unit.test_errors_documented import documented as documented_refusals
 
 PAGES = sorted(Path("docs/api").glob("*.md"))
@@ -108,24 +107,6 @@ def named_refusals() -> set[tuple[str, str]]:
     return set(re.findall(r"\b(\d{3}|4xx) (?:\| )?`([a-z]+(?:-[a-z]+)*)`", text))
 
 
-def written() -> dict[str, set[str]]:
-    """Return each kind of event that the identity zone writes, with the facts it names."""
-    events: dict[str, set[str]] = {}
-    for file in sorted((PRODUCT / "identity").glob("*.py")):
-        for node in ast.walk(tree(file)):
-            match node:
-                case ast.Call(func=ast.Name(id="Event"), args=[ast.Constant(value=kind), *facts]):
-                    events.setdefault(str(kind), set()).update(_names(facts))
-                case ast.Call(func=ast.Attribute(attr="opened"), keywords=keywords):
-                    events |= {str(ast.literal_eval(one.value)): set() for one in keywords[:1]}
-    return events
-
-
-def _names(facts: list[ast.expr]) -> set[str]:
-    keys = [key for fact in facts if isinstance(fact, ast.Dict) for key in fact.keys]
-    return {str(ast.literal_eval(key)) for key in keys if key is not None}
-
-
 def told() -> dict[str, tuple[set[str], str]]:
     """Return the rows of the table of events: facts, and whether the owner hears of it."""
     row = re.compile(r"^\| `([a-z-]+)` \| (.*?) ?\| .+ \| (.+) \|$", re.MULTILINE)
@@ -185,7 +166,7 @@ def test_every_link_leads_somewhere() -> None:
 
 def test_every_event_is_documented_and_nothing_else() -> None:
     """Kinds and facts of the page are the product's."""
-    product, page = written(), told()
+    product, page = written_events.facts(), told()
     assert page.keys() == product.keys()
     for kind, facts in product.items():
         assert facts <= page[kind][0], kind

@@ -2,43 +2,63 @@
 
 AWS: Lambda reads the stream as the function's role, and refuses to make the mapping if the role may
 not; with `ReportBatchItemFailures` it goes on from the first record that failed (developer guide,
-"Process DynamoDB records with Lambda" and "Configuring partial batch response"). Stock: reads
-whatever the role, takes a partial failure for success, and after a restart waits at a position that
-the stream, which is not kept, has not reached. Here: as AWS, and a restart begins at the start.
-A failed batch is repeated until it succeeds; a template that asks for less is refused.
+"Process DynamoDB records with Lambda" and "Configuring partial batch response"). A batch that fails
+is halved and repeated as often as the mapping says, then put in its bucket, and the shard goes on
+("Retaining discarded records for a DynamoDB event source"). Stock: reads whatever the role, takes a
+partial failure for success, repeats for ever, and after a restart waits at a position that the
+stream, which is not kept, has not reached. Here: as AWS, and a restart begins at the start.
+A template that asks for anything else is refused.
 """
 
+import json
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core import iam_evaluator
-from ministack.core.responses import _request_account_id, _request_region, get_account_id
-from ministack.services import dynamodb, lambda_svc
+from ministack.core.responses import (
+    _request_account_id,
+    _request_region,
+    get_account_id,
+    get_region,
+)
+from ministack.services import dynamodb, lambda_svc, s3
 from ministack.services.cloudformation import provisioners
 
-from infra.local.stock import RefusedError, require, take
+from infra.local.stock import RefusedError, accept, require, take
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 READS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
-NOT_MODELLED = (
-    "BisectBatchOnFunctionError",
-    "DestinationConfig",
-    "MaximumRecordAgeInSeconds",
-    "MaximumRetryAttempts",
-    "ParallelizationFactor",
-)
+NOT_MODELLED = ("MaximumRecordAgeInSeconds", "ParallelizationFactor")
 PARTIAL = "ReportBatchItemFailures"
+BUCKET = "arn:aws:s3:::"
 
 type Mapping = dict[str, Any]
 type Records = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Struggle:
+    """Where a mapping fails, how often it has, and how many records it tries next."""
+
+    position: int
+    failures: int
+    size: int
+
+
+_struggles: dict[str, Struggle] = {}
+"""By the mapping's UUID, while it fails."""
 
 
 def close() -> None:
     """Read streams for mappings ourselves, and look at the role when a mapping is made."""
     require(iam_evaluator, "EvalContext", "evaluate", "_gather_role_policies")
     require(dynamodb, "_tables", "stream_start_position", "stream_records_since")
+    require(s3, "_put_object")
     require(
         lambda_svc,
         "_apply_filter_criteria",
@@ -84,14 +104,30 @@ def _admit(properties: dict[str, Any]) -> None:
         raise RefusedError(f"not modelled for a stream: {', '.join(asked)}".encode())
     name, qualifier = lambda_svc._resolve_name_and_qualifier(properties["FunctionName"])
     function, _ = lambda_svc._get_func_record_for_qualifier(name, qualifier)
-    if function is not None and not _may_read(function, properties["EventSourceArn"]):
+    if function is None:
+        return
+    if not _may_read(function, properties["EventSourceArn"]):
         actions = ", ".join(READS)
         raise RefusedError(f"the role of {name} may not {actions} on the stream".encode())
+    destination = _destination(properties)
+    if destination and not destination.startswith(BUCKET):
+        raise RefusedError(f"not modelled for a stream: {destination}".encode())
+    if destination and not _may(function, "s3:PutObject", on=f"{destination}/aws/lambda/x"):
+        raise RefusedError(f"the role of {name} may not s3:PutObject in the bucket".encode())
+
+
+def _destination(mapping: Mapping) -> str:
+    configured: Mapping = (mapping.get("DestinationConfig") or {}).get("OnFailure") or {}
+    return str(configured.get("Destination") or "")
 
 
 def _may_read(function: dict[str, Any], stream: str) -> bool:
+    return _may(function, *(f"dynamodb:{action}" for action in READS), on=stream)
+
+
+def _may(function: dict[str, Any], *actions: str, on: str) -> bool:
     role = function["config"]["Role"].rpartition("/")[2]
-    account, region = get_account_id(), stream.split(":")[3]
+    account, region = get_account_id(), get_region()
     policies = iam_evaluator._gather_role_policies(role, account)
     return all(
         iam_evaluator.evaluate(
@@ -99,14 +135,14 @@ def _may_read(function: dict[str, Any], stream: str) -> bool:
                 principal_arn=f"arn:aws:sts::{account}:assumed-role/{role}/mapping",
                 principal_type="AssumedRole",
                 principal_account=account,
-                action=f"dynamodb:{action}",
-                resource_arn=stream,
+                action=action,
+                resource_arn=on,
                 region=region,
             ),
             policies,
         ).decision
         == "Allow"
-        for action in READS
+        for action in actions
     )
 
 
@@ -144,14 +180,57 @@ def _advance(mapping: Mapping) -> bool:
         return False
     positions = lambda_svc._dynamodb_stream_positions
     position = max(positions.get(name, 0), dynamodb.stream_start_position(table))
-    records = dynamodb.stream_records_since(table, position, int(mapping.get("BatchSize", 100)))
+    struggle = _struggles.get(name)
+    size = int(mapping.get("BatchSize", 100)) if struggle is None else struggle.size
+    records = dynamodb.stream_records_since(table, position, size)
     if not records:
         return False
     done = _handled(mapping, function, records)
-    positions[name] = position + done
-    if done < len(records):
+    if done == len(records):
+        _struggles.pop(name, None)
+    else:
         lambda_svc._esm_backoff_until[name] = time.time() + lambda_svc._ESM_BACKOFF_SECONDS
+        done += _given_up(mapping, records[done:], position=position + done)
+    positions[name] = position + done
     return done > 0
+
+
+def _given_up(mapping: Mapping, records: Records, *, position: int) -> int:
+    """Return how many of the *records* that failed, from the first on, do not come again."""
+    name, before = mapping["UUID"], _struggles.get(mapping["UUID"])
+    failures = before.failures if before is not None and before.position == position else 0
+    if len(records) > 1 and _is_true(mapping.get("BisectBatchOnFunctionError")):
+        # A split does not count as a retry (developer guide).
+        _struggles[name] = Struggle(position, failures, len(records) // 2)
+        return 0
+    retries_max = int(mapping.get("MaximumRetryAttempts", -1))
+    if failures < retries_max or retries_max < 0:
+        _struggles[name] = Struggle(position, failures + 1, len(records))
+        return 0
+    _struggles.pop(name, None)
+    _keep(mapping, records)
+    return len(records)
+
+
+def _keep(mapping: Mapping, records: Records) -> None:
+    destination = _destination(mapping)
+    if not destination:
+        return
+    now = datetime.now(UTC)
+    key = f"aws/lambda/{mapping['UUID']}/shardId-0/{now:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
+    document = {
+        "requestContext": {"condition": "RetryAttemptsExhausted"},
+        "version": "1.0",
+        "timestamp": now.isoformat(),
+        "payload": {"Records": records},
+    }
+    body = json.dumps(document, default=str).encode()
+    accept(s3._put_object(destination.removeprefix(BUCKET), key, body, {}))
+
+
+def _is_true(value: object) -> bool:
+    # CloudFormation passes a template's true as a boolean or as its text.
+    return str(value).lower() == "true"
 
 
 def _handled(mapping: Mapping, function: dict[str, Any], records: Records) -> int:

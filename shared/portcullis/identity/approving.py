@@ -152,7 +152,9 @@ def by_passkey(assertion: Assertion, *, principal: Principal, now_s: int) -> str
         ]
         act = _act(challenge, seen)
         if act.kind in lifting.LIFTS:
-            return lifting.by_owner(act, seen.standing, by="passkey", uses=uses)
+            return lifting.by_owner(
+                act, seen.standing, by="passkey", asked_at_s=_asked_at_s(challenge), uses=uses
+            )
         approval = _signed(
             act,
             challenge,
@@ -217,7 +219,9 @@ def by_code(challenge: str, code: str, *, principal: Principal, now_s: int) -> s
         ]
         act = _act(accepted, seen)
         if act.kind in lifting.LIFTS:
-            return lifting.by_owner(act, seen.standing, by="totp", uses=uses)
+            return lifting.by_owner(
+                act, seen.standing, by="totp", asked_at_s=_asked_at_s(accepted), uses=uses
+            )
         approval = _signed(act, accepted, principal.token, now_s=now_s)
         return Change(statements=uses)
 
@@ -285,6 +289,10 @@ def _issued(
 
 def _until_s(now_s: int) -> int:
     return now_s + challenges.LIFETIME_S
+
+
+def _asked_at_s(challenge: Challenge) -> int:
+    return int(challenge.facts["until"]) - challenges.LIFETIME_S
 
 
 def _value(challenge: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What a session's owner is told about where it was started: a browser, a system, a country.
+"""What a session's owner is told about where it was started, and what a verdict knows of a device.
 
 Coarse on purpose: enough to recognise, too little to track. What it is derived from, address and
 User-Agent, is not kept.

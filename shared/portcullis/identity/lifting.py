@@ -19,6 +19,7 @@ from portcullis.evidence.errors import EvidenceError, InvalidCommandError
 from portcullis.evidence.operators import ISSUER_PREFIX
 from portcullis.evidence.orders import LiftQuarantine
 from portcullis.identity import once, operators, outbox, standing, tables
+from portcullis.identity.challenges import ChallengeRefusedError
 from portcullis.identity.changes import Change
 from portcullis.identity.operators import CommandReplayedError
 from portcullis.identity.outbox import Event
@@ -45,18 +46,25 @@ class NothingDemandedError(ConflictError):
     title = "No approval is demanded of this account's transfers."
 
 
-def by_owner(act: Act, seen: Standing, *, by: Factor, uses: Sequence[Statement]) -> Change:
+def by_owner(
+    act: Act, seen: Standing, *, by: Factor, asked_at_s: int, uses: Sequence[Statement]
+) -> Change:
     """Return the change that a lift is, of the very quarantine or demand that was *seen*.
+
+    Who asked before a demand stood has not approved its end. A quarantine needs no such rule: it
+    ends the session that asked.
 
     Args:
         act: one of ``LIFTS``; a quarantine's says whether the owner had caused it.
         seen: the account's standing.
         by: which factor approved it.
+        asked_at_s: the Unix time at which the challenge was given out.
         uses: the writes that use up what was answered.
 
     Raises:
         NotQuarantinedError: there is no quarantine to lift.
         NothingDemandedError: there is no demand to lift.
+        ChallengeRefusedError: the demand is younger than the challenge.
     """
     if act.kind == "lift-quarantine":
         if not seen.is_quarantined:
@@ -68,6 +76,8 @@ def by_owner(act: Act, seen: Standing, *, by: Factor, uses: Sequence[Statement])
         )
     if not seen.approval_required_since:
         raise NothingDemandedError
+    if seen.approval_required_since > asked_at_s:
+        raise ChallengeRefusedError
     return Change(
         events=[Event("approval-demand-lifted", {"by": by})],
         statements=uses,

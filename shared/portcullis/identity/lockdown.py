@@ -87,12 +87,12 @@ def lock_down(compact: str, *, caller_role: str | None, now_s: int) -> Lockdown:
         now_s=now_s,
     )
     frozen = Lockdown(locked=True, since=now_s, reason=_order(given[0], LockDown).reason)
-    facts = {"operator": _names(given)[0], "reason": frozen.reason}
+    event = Event("locked-down", {"operator": _names(given)[0], "reason": frozen.reason})
 
     def decide(seen: Lockdown | None, head: Item | None) -> tuple[Lockdown, list[Statement]]:
         if seen is not None and seen.locked:
             return seen, [_unchanged(seen)]
-        return frozen, [_written(frozen, after=seen), *_locked_down(head, facts, at_s=now_s)]
+        return frozen, [_written(frozen, after=seen), *_told(event, head, at_s=now_s)]
 
     return _committed(given, decide)
 
@@ -126,8 +126,7 @@ def lift(compacts: Sequence[str], *, caller_role: str | None, now_s: int) -> Loc
         if seen is None or not seen.locked:
             raise NotLockedDownError
         lifted = Lockdown(locked=False, since=now_s, reason=seen.reason)
-        numbered = outbox.numbered(LOCKDOWN, event, after=outbox.last(head), at_s=now_s)
-        return lifted, [_written(lifted, after=seen), *numbered]
+        return lifted, [_written(lifted, after=seen), *_told(event, head, at_s=now_s)]
 
     return _committed(given, decide)
 
@@ -188,9 +187,8 @@ def _unchanged(seen: Lockdown) -> Statement:
     )
 
 
-def _locked_down(head: Item | None, facts: dict[str, Value], *, at_s: int) -> list[Statement]:
-    """Return the writes of the event, the platform's first of which opens the outbox."""
+def _told(event: Event, head: Item | None, *, at_s: int) -> list[Statement]:
+    """Return the writes of an event; the platform's first one opens the outbox."""
     if head is None:
-        return outbox.opened(LOCKDOWN, kind="locked-down", at_s=at_s, facts=facts)
-    event = Event("locked-down", facts)
+        return outbox.opened(LOCKDOWN, kind=event.kind, at_s=at_s, facts=event.facts)
     return outbox.numbered(LOCKDOWN, event, after=outbox.last(head), at_s=at_s)

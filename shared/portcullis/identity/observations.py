@@ -4,9 +4,9 @@ Neither holds an address or a User-Agent. A place is as coarse as the database t
 network is a keyed hash, a device is a kind of system and a kind of browser engine.
 """
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from portcullis.schema import Strict
 
@@ -47,6 +47,14 @@ class Observation(Strict):
     network: Network
     device: Device
     retries: Annotated[int, Field(ge=0, le=5)] = 0
+
+    @model_validator(mode="after")
+    def _label_is_the_places(self) -> Self:
+        if self.label != (self.place.country if self.place else self.label):
+            raise ValueError("the label is another country's than the place")
+        if (self.place is None) != (self.label in {UNKNOWN, ANONYMOUS}):
+            raise ValueError("a country has a place, and nothing else has one")
+        return self
 
 
 class Baseline(Strict):

@@ -15,6 +15,7 @@ from portcullis.identity import (
 from portcullis.identity.changes import Change, Principal, Seen
 from portcullis.identity.factors import Password
 from portcullis.identity.outbox import Event
+from portcullis.refusals import ApprovalRequiredError
 
 PASSWORD_METHOD = "pwd"  # noqa: S105 a method's name (RFC 8176)
 

@@ -1,18 +1,21 @@
 """Where an address is: a country and how wide it is, or a city where a database was supplied.
 
-A city database, where one was supplied (setting ``PLACES_DATABASE``, the layout of MaxMind's GeoIP2
-City), goes before the registries' list of who was given which addresses; that names a country, and
-a packaged table has each country's centre and radius (``infra/countries.py``). A networks database
-(``NETWORKS_DATABASE``, the layout of GeoIP2 Anonymous IP or of GeoLite2 ASN) names networks that
-hide where their users are. Either setting is ``off`` or a path.
+A country comes from the registries' list of who was given which addresses, and its centre and
+radius from a packaged table (``infra/countries.py``). Either setting below is ``off`` or a path:
 
-A supplied database that cannot be read is an alarm in the log and counts as absent. It can shut
-nobody out, because a location is no credential; and what is left is a *wider* place, never one
-that says more than is known.
+* ``PLACES_DATABASE`` goes before that list: the layout of MaxMind's GeoIP2 City, or the flat one
+  of ip-location-db;
+* ``NETWORKS_DATABASE`` names networks that hide where their users are: the layout of GeoIP2
+  Anonymous IP, or of GeoLite2 ASN.
+
+A supplied database that cannot be read is an alarm in the log and counts as absent. A place is a
+sign and no credential, so the platform need not stand still for it, and what is left is still a
+judgement: by country.
 """
 
 import functools
 import json
+import math
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
@@ -35,6 +38,8 @@ ROUNDING_KM = 8
 """How far a tenth of a degree may move a place: half the diagonal, at the equator."""
 RADIUS_KM_MAX = 20_038
 """Half of the equator: anywhere."""
+LATITUDE_MAX = 90
+LONGITUDE_MAX = 180
 
 HIDING_FLAGS = frozenset(
     {
@@ -128,22 +133,28 @@ def _hides(network: Mapping[str, object]) -> bool:
 
 def _city(record: Mapping[str, object]) -> Place | None:
     """Return the place in a city database's record: its coordinates, else its country's disc."""
-    country = _member(record, "country").get("iso_code")
-    if not isinstance(country, str):
+    country = _member(record, "country").get("iso_code", record.get("country_code"))
+    if not isinstance(country, str) or country not in countries():
         return None
-    location = _member(record, "location")
-    latitude, longitude = location.get("latitude"), location.get("longitude")
-    if not (isinstance(latitude, float) and isinstance(longitude, float)):
-        return countries().get(country)
-    radius_km = location.get("accuracy_radius")
-    if not isinstance(radius_km, int):
+    location = _member(record, "location") or record
+    latitude, longitude = (_number(location, name) for name in ("latitude", "longitude"))
+    # Not a number compares as false.
+    if not (abs(latitude) <= LATITUDE_MAX and abs(longitude) <= LONGITUDE_MAX):
+        return countries()[country]
+    radius_km = _number(location, "accuracy_radius")
+    if not radius_km >= 0:
         radius_km = RADIUS_KM_DEFAULT
     return Place(
         country=country,
         latitude_tenths=round(latitude * 10),
         longitude_tenths=round(longitude * 10),
-        radius_km=min(radius_km + ROUNDING_KM, RADIUS_KM_MAX),
+        radius_km=math.ceil(min(radius_km + ROUNDING_KM, RADIUS_KM_MAX)),
     )
+
+
+def _number(record: Mapping[str, object], name: str) -> float:
+    number = record.get(name)
+    return number if isinstance(number, int | float) else math.nan
 
 
 def _member(record: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -156,7 +167,7 @@ def _record(path: str, known: IPv4Address | IPv6Address) -> Mapping[str, object]
     if path == OFF:
         return {}
     opened = _opened(path)
-    if opened is None:
+    if opened is None or known.version > opened.metadata().ip_version:
         return {}
     try:
         record = opened.get(known)

@@ -128,9 +128,12 @@ def _tightened(restraint: Restraint, seen: Standing, *, now_s: int) -> Statement
         return None
     if restraint.kills:
         return standing.quarantined(seen)
-    if not seen.is_active or seen.approval_required_since != restraint.approval_required_since:
+    at_s, demanded_s = restraint.judged.observation.at_s, seen.approval_required_since
+    # Demanded after the verdict, or at its moment: by another request, or by an earlier try of
+    # this. A demand that was lifted after the verdict is made again.
+    if not seen.is_active or demanded_s > restraint.approval_required_since or demanded_s >= at_s:
         return None
-    return standing.approval_demanded(seen, since_s=max(now_s, restraint.judged.observation.at_s))
+    return standing.approval_demanded(seen, since_s=max(now_s, at_s))
 
 
 def _event(restraint: Restraint) -> Event:

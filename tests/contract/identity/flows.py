@@ -102,7 +102,7 @@ def _approval_options(_: Person, family: Family) -> Deed:
 
 def _approval(person: Person, family: Family) -> Deed:
     answer, principal = person.answer(family, MINT), family.principal("POST", "/approvals")
-    return lambda: approving.approve(answer, principal=principal, now_s=now())
+    return lambda: approving.by_passkey(answer, principal=principal, now_s=now())
 
 
 def _passkey_options(_: Person, family: Family) -> Deed:

@@ -7,6 +7,7 @@ and reads the tables around it.
 import functools
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,9 +61,9 @@ from portcullis.identity.session_list import NoSuchSessionError
 from portcullis.identity.starting import SignInRefusedError
 from portcullis.identity.tokens import Tokens
 from portcullis.identity.totp_enrolment import CodeRefusedError, TotpEnrolledError
+from portcullis.refusals import ApprovalRefusedError
 from portcullis.settings import setting
 from portcullis.source import Source
-from portcullis.refusals import ApprovalRefusedError
 from tests.contract.identity import model, records
 from tests.contract.identity.deeds import AGAIN, DEEDS, FIRST, NOBODY, PAIRS, Deed
 from tests.contract.identity.model import (
@@ -988,11 +989,15 @@ class Machine(RuleBasedStateMachine):
         if options is None:
             return None
         passkey = full[0] if by == FIRST else _from_end(owner.passkeys, by)
-        anybody = {name: value for name, value in options.items() if name != "allowCredentials"}
+        anybody = {
+            name: value
+            for name, value in options["publicKey"].items()
+            if name != "allowCredentials"
+        }
         answer = passkey.authenticator.get(anybody, setting("PUBLIC_ORIGIN"))
         given = _granted(
             _outcome(
-                lambda: approving.approve(
+                lambda: approving.by_passkey(
                     Assertion.model_validate(answer),
                     principal=self._principal(session, ("POST", "/approvals")),
                     now_s=self._now,
@@ -1003,7 +1008,7 @@ class Machine(RuleBasedStateMachine):
         if given is None:
             return None
         expires = self._now + model.APPROVAL_S
-        approval = Approval(given[0], act, session, token.epoch, passkey, expires)
+        approval = Approval(given, act, session, token.epoch, passkey, expires)
         owner.approvals.append(approval)
         return approval
 

@@ -254,12 +254,12 @@ class Person:
         )
         dynamodb.execute(held.next(passkeys=(*held.passkeys, *more)).written_after(held))
 
-    def sign_in(self, *, at_s: int | None = None) -> Family:
+    def sign_in(self, *, at_s: int | None = None, source: Source = SOURCE) -> Family:
         """Start a session through the product, bound to a new key."""
         key, now_s = ProofKey(), now() if at_s is None else at_s
         answer = self.assertion(key, at_s=now_s)
         proof = proof_of(key, SIGN_IN, at_s=now_s)
-        return family_of(sign_in.sign_in(answer, proof=proof, source=SOURCE, now_s=now_s), key)
+        return family_of(sign_in.sign_in(answer, proof=proof, source=source, now_s=now_s), key)
 
     def answer(self, family: Family, act: Act, *, at_s: int | None = None) -> Assertion:
         """Ask in a session for the approval of an act, and answer with the passkey."""

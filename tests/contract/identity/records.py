@@ -7,11 +7,12 @@ from typing import Any
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import Key, Update, Value
 from portcullis.identity import tables as names
-from portcullis.identity.standing import ACTIVE
+from portcullis.identity.restraint import Judged
+from portcullis.identity.standing import ACTIVE, QUARANTINED
 from tests.support.tables import Tables
 
 EVENTS_MAX = 5_000
-RESTRICTED = "QUARANTINED"
+RESTRICTED = "CLOSED"
 """A standing that allows nothing."""
 
 
@@ -66,6 +67,15 @@ def ends(account: str, sid: str) -> list[str]:
     ]
 
 
+def verdicts(account: str) -> dict[int, Judged]:
+    """Return the records of an account's verdicts, by the numbers of their events."""
+    pk = str(names.verdict_key(account, 1)["pk"])
+    found = dynamodb.query(
+        names.identity(), pk, newest_first=False, before_sk=None, limit=EVENTS_MAX
+    )
+    return {int(one["sk"]): Judged.model_validate_json(one["record"]) for one in found}
+
+
 def forge(key: Key, **values: Value) -> None:
     """Change an item of the identity table around the product, as who can write it would."""
     dynamodb.update(
@@ -91,7 +101,7 @@ def kill(tables: Tables, account: str, *, status: str = ACTIVE) -> None:
     )
 
 
-def restrict(tables: Tables, account: str) -> None:
+def restrict(tables: Tables, account: str, *, status: str = RESTRICTED) -> None:
     """Take an account's right to act, in the same epoch."""
     tables.call(
         "update_item",
@@ -99,7 +109,23 @@ def restrict(tables: Tables, account: str) -> None:
         Key={"pk": {"S": account}},
         UpdateExpression="SET #status = :status",
         ExpressionAttributeNames={"#status": "status"},
-        ExpressionAttributeValues={":status": {"S": RESTRICTED}},
+        ExpressionAttributeValues={":status": {"S": status}},
+    )
+
+
+def quarantine(tables: Tables, account: str) -> None:
+    """Kill every session of an account and quarantine it, as an anomaly does."""
+    kill(tables, account, status=QUARANTINED)
+
+
+def demand_approval(tables: Tables, account: str, *, since: int) -> None:
+    """Demand an approval of what an account pays, as an anomaly does."""
+    tables.call(
+        "update_item",
+        TableName=tables.standing,
+        Key={"pk": {"S": account}},
+        UpdateExpression="SET approval_required_since = :since",
+        ExpressionAttributeValues={":since": {"N": str(since)}},
     )
 
 

@@ -26,8 +26,8 @@ from portcullis.identity.factors import EnrolledPasskey
 from portcullis.identity.gate import SessionEndedError, SessionTerminatedError
 from portcullis.identity.passkeys import Assertion, PasskeyRefusedError
 from portcullis.identity.standing import AccountRestrictedError
-from portcullis.settings import setting
 from portcullis.refusals import ApprovalRefusedError, ApprovalRequiredError
+from portcullis.settings import setting
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (
@@ -73,7 +73,7 @@ def _answer(person: Person, family: Family, act: Act = MINT, **wrong: Any) -> As
         act, principal=family.principal("POST", "/approvals/options"), now_s=now()
     )
     answer = person.authenticator.get(
-        {**options, "allowCredentials": []},
+        {**options["publicKey"], "allowCredentials": []},
         setting("PUBLIC_ORIGIN"),
         misbehaviour=Misbehaviour(**wrong),
     )
@@ -82,10 +82,11 @@ def _answer(person: Person, family: Family, act: Act = MINT, **wrong: Any) -> As
 
 def _approve(answer: Assertion, family: Family, *, at_s: int | None = None) -> str:
     principal = family.principal("POST", "/approvals", at_s=at_s)
-    compact, _ = approving.approve(
+    approval = approving.by_passkey(
         answer, principal=principal, now_s=now() if at_s is None else at_s
     )
-    return compact
+    assert approval is not None
+    return approval
 
 
 def test_an_approved_act_happens_once(product: Product, person: Person, family: Family) -> None:
@@ -255,7 +256,7 @@ def test_a_provisional_passkey_approves_nothing(
     options = approving.options(
         MINT, principal=family.principal("POST", "/approvals/options"), now_s=now()
     )
-    allowed = [one["id"] for one in options["allowCredentials"]]
+    allowed = [one["id"] for one in options["publicKey"]["allowCredentials"]]
     assert allowed == [jws.b64url(person.authenticator.credentials[-1].id)]
     answer = _answer(Person(person.account, newcomer), family)
     with only_throttled(product[0]), pytest.raises(PasskeyRefusedError):
@@ -400,11 +401,11 @@ def test_an_old_challenge_approves_nothing(
     at_s = now()
     answer = person.answer(family, MINT, at_s=at_s)
     who = caller_of(family.key, family.access_token, "POST", "/approvals")
-    principal = changes.Principal(who.token, who.proof)
+    principal = changes.Principal(who.token, who.proof, ("POST", "/approvals"))
     late_s = at_s + challenges.LIFETIME_S
     with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
-        approving.approve(answer, principal=principal, now_s=late_s)
-    approving.approve(answer, principal=principal, now_s=late_s - 1)
+        approving.by_passkey(answer, principal=principal, now_s=late_s)
+    approving.by_passkey(answer, principal=principal, now_s=late_s - 1)
 
 
 def test_a_failure_of_kms_spends_nothing(product: Product, person: Person, family: Family) -> None:
@@ -412,9 +413,9 @@ def test_a_failure_of_kms_spends_nothing(product: Product, person: Person, famil
     answer, principal = _answer(person, family), family.principal("POST", "/approvals")
     product[1].failing.add("Sign")
     with unchanged(product[0]), pytest.raises(InfrastructureError):
-        approving.approve(answer, principal=principal, now_s=now())
+        approving.by_passkey(answer, principal=principal, now_s=now())
     product[1].failing.clear()
-    assert approving.approve(answer, principal=principal, now_s=now())
+    assert approving.by_passkey(answer, principal=principal, now_s=now())
 
 
 # The account

@@ -141,7 +141,7 @@ def test_a_planted_passkey_approves_nothing(
     )
     principal = stolen.principal("POST", "/approvals")
     with only_throttled(product[0]), pytest.raises(PasskeyRefusedError):
-        approving.approve(answer, principal=principal, now_s=now())
+        approving.by_passkey(answer, principal=principal, now_s=now())
 
 
 def test_only_the_certifiers_signature_is_missing(theft: Theft) -> None:

@@ -22,8 +22,8 @@ from portcullis.identity.gate import SessionTerminatedError
 from portcullis.identity.passkey_adding import Addition
 from portcullis.identity.passkeys import CounterRegressedError, Registration
 from portcullis.identity.starting import SignInRefusedError
-from portcullis.settings import setting
 from portcullis.refusals import ApprovalRefusedError, ApprovalRequiredError
+from portcullis.settings import setting
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (

@@ -37,8 +37,8 @@ from portcullis.identity.standing import (
     AccountRestrictedError,
 )
 from portcullis.identity.starting import SignInRefusedError
-from portcullis.settings import setting
 from portcullis.refusals import ApprovalRequiredError
+from portcullis.settings import setting
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (

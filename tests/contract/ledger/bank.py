@@ -121,7 +121,13 @@ class Bank:
         return user
 
     def stand(
-        self, user: User, *, status: str = "ACTIVE", epoch: int = 1, frozen_until: int = 0
+        self,
+        user: User,
+        *,
+        status: str = "ACTIVE",
+        epoch: int = 1,
+        frozen_until: int = 0,
+        approval_required_since: int = 0,
     ) -> None:
         """Change somebody's standing."""
         self.tables.call(
@@ -132,7 +138,7 @@ class Bank:
                 "status": {"S": status},
                 "epoch": {"N": str(epoch)},
                 "frozen_until": {"N": str(frozen_until)},
-                "approval_required_since": {"N": "0"},
+                "approval_required_since": {"N": str(approval_required_since)},
             },
         )
 
@@ -209,6 +215,7 @@ class Bank:
         key: str | None = None,
         token: str | None = None,
         proof: str | None = None,
+        approval: str | None = None,
         now: int = NOW,
         **forgery: Unpack[Forgery],
     ) -> str:
@@ -218,7 +225,9 @@ class Bank:
         claims = _command_claims("money", "/postings", kind, body, now)
         return signed(
             "portcullis-command+jwt",
-            claims | {"proof": proof, "token": token},
+            claims
+            | {"proof": proof, "token": token}
+            | ({} if approval is None else {"approval": approval}),
             self.keys.signing_key("command"),
             **forgery,
         )

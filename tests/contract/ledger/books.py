@@ -170,6 +170,12 @@ def _demand_used_once(tables: Tables, postings: Mapping[str, Item]) -> None:
         if not item["pk"].startswith("SECRET#"):
             used[item["posting"]].append(item["pk"].partition("#")[0])
     assert {posting_id: sorted(kinds) for posting_id, kinds in used.items()} == {
-        posting_id: ["COMMAND"] if posting["kind"] == "deposit" else ["COMMAND", "PROOF"]
-        for posting_id, posting in postings.items()
+        posting_id: _uses(posting) for posting_id, posting in postings.items()
     }
+
+
+def _uses(posting: Item) -> list[str]:
+    if posting["kind"] == "deposit":
+        return ["COMMAND"]
+    approved = "approval" in jws.claims_of(posting["command"])
+    return [*(["APPROVAL"] if approved else []), "COMMAND", "PROOF"]

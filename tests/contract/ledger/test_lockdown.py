@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import pytest
 
 from portcullis.identity import lockdown
+from portcullis.identity.tables import LOCKDOWN
 from portcullis.ledger import book
-from portcullis.ledger.book import Order, Page
+from portcullis.ledger.book import Page
 from portcullis.ledger.post import Posted
 from portcullis.operations import registry
 from portcullis.operations.registry import OperatorRegistration
@@ -147,9 +150,7 @@ def test_the_lockdown_is_read_in_the_one_read_and_is_in_no_transaction(
     seen: list[str] = []
     for operation in ("BatchGetItem", "ExecuteTransaction"):
         proxy.meanwhile(
-            operation,
-            lambda operation=operation: seen.append(operation),
-            matching=lambda body: "LOCKDOWN" in str(body),
+            operation, partial(seen.append, operation), matching=lambda body: LOCKDOWN in str(body)
         )
     proxy.calls.clear()
     bank.transfer(giver, taker, "1.00")
@@ -171,9 +172,9 @@ def last_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.local]:
     """Note for each thread when its last read of the book began."""
     notes, read = threading.local(), book.read
 
-    def noted(order: Order) -> Page:
+    def noted(*arguments: Any) -> Page:
         notes.began = time.monotonic()
-        return read(order)
+        return read(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(book, "read", noted)
@@ -188,12 +189,15 @@ def test_no_posting_that_read_after_the_freeze_commits(
     enough, over = threading.Semaphore(0), threading.Event()
 
     def give(lane: int, notes: threading.local) -> list[Try]:
-        tries = []
-        while not over.is_set():
-            wish = Wish(people[lane], people[lane - 1], 1, f"key-{len(tries)}")
-            outcome = ordered(bank, wish)
-            tries.append(Try(notes.began, time.monotonic(), outcome))
-            enough.release()
+        tries: list[Try] = []
+        try:
+            while not over.is_set():
+                wish = Wish(people[lane], people[lane - 1], 1, f"key-{len(tries)}")
+                outcome = ordered(bank, wish)
+                tries.append(Try(notes.began, time.monotonic(), outcome))
+                enough.release()
+        finally:
+            enough.release(FREEZE_AFTER)  # a lane that fails does not let the freeze wait for it
         return tries
 
     with last_reads(monkeypatch) as notes, ThreadPoolExecutor(THREADS) as pool:

@@ -69,6 +69,7 @@ IDENTITY = {
 
 DIRECT = {
     "identity/certify_enrolment",
+    "identity/restrain",
     "operations/notify",
     "operations/register_operator",
     "operations/register_partner",

@@ -9,6 +9,7 @@ from portcullis.edge.authorizer import authorize
 from portcullis.errors import InfrastructureError, RefusedError
 from portcullis.evidence.access_token import AccessToken
 from portcullis.evidence.errors import InvalidTokenError, StepUpRequiredError
+from portcullis.source import Source
 from tests.support.events import API_ARN, STAGE, Context, Sent
 from tests.unit import refusals
 from tests.unit.conftest import Written
@@ -75,7 +76,10 @@ def test_an_admitted_request_is_allowed_as_its_account() -> None:
 
 
 def test_the_gate_is_asked_with_what_was_sent() -> None:
-    """Authorization, proof, method, the path as the client spelled it, and the route's own."""
+    """Authorization, proof, method, the path as the client spelled it, and the route's own.
+
+    The source is API Gateway's word: no header moves it.
+    """
     asked: dict[str, Any] = {}
 
     def remember(**arguments: Any) -> AccessToken:
@@ -83,7 +87,14 @@ def test_the_gate_is_asked_with_what_was_sent() -> None:
         return admit()
 
     resource = "/wallets/{currency}/entries"
-    sent = Sent(method="GET", path="/wallets/EUR/entries", resource=resource, headers=HEADERS)
+    claimed = (("X-Forwarded-For", "86.120.0.10"), ("Forwarded", "for=86.120.0.10"))
+    sent = Sent(
+        method="GET",
+        path="/wallets/EUR/entries",
+        resource=resource,
+        headers=(*HEADERS, *claimed, ("User-Agent", "Wallet/1.0")),
+        source_ip="81.2.69.142",
+    )
     authorize(remember, sent.to_authorizer(), Context(), nonce=lambda: NONCE)
     assert asked == {
         "authorization": "DPoP token",
@@ -91,6 +102,7 @@ def test_the_gate_is_asked_with_what_was_sent() -> None:
         "method": "GET",
         "path": "/wallets/EUR/entries",
         "resource": resource,
+        "source": Source(address="81.2.69.142", user_agent="Wallet/1.0"),
     }
 
 
