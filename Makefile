@@ -14,7 +14,7 @@ stack := $(python) -m infra.local.stack
 compile := .venv/bin/uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-.PHONY: help env build run stop status logs inbox clean demo drill events test check lock countries
+.PHONY: help env build run stop status logs inbox clean demo drill events test check lock countries replay operate bench
 
 help: ## What there is
 	@echo "Portcullis. Needs Linux and Python 3.13; everything else it fetches."
@@ -51,6 +51,16 @@ demo: env ## Open two accounts on the running stack and move money between them
 
 drill: env ## Steal a session across Europe, on a stack of its own that is removed afterwards
 	@$(python) -m tests.support.drill
+
+replay: env ## Judge recorded verdicts again (POLICY=new.json FROM=verdicts.json ARGS="--export ...")
+	@PYTHONPATH=shared $(python) -m infra.replay $(if $(POLICY),--policy $(POLICY)) \
+		$(if $(FROM),--from $(FROM)) $(ARGS)
+
+operate: env ## Sign and send an operator's order (ARGS="lock-down --reason ...", see docs/runbooks)
+	@PYTHONPATH=shared $(python) -m infra.operate $(ARGS)
+
+bench: env ## Count the round trips of each operation against its budget, and print its CPU time
+	@$(python) -m pytest tests/benchmarks -q --no-header -p no:cacheprovider -s
 
 events: env ## Write live events for the running stack into .local/ (for sam local invoke)
 	@PYTHONPATH=shared $(python) -m tests.support.sample_events --live

@@ -220,7 +220,7 @@ def replay(given: Sequence[str]) -> Iterator[str]:
     if asked.export is not None:
         asked.export.touch(mode=0o600)
         asked.export.write_text(history.model_dump_json(indent=1))
-        yield f"{len(history.verdicts)} verdicts are in {asked.export}. It holds places and devices."
+        yield f"{len(history.verdicts)} verdicts, with places and devices, are in {asked.export}."
         return
     candidate = policy_in(asked.policy) if asked.policy else judge.POLICY
     known = [judge.POLICY, *map(policy_in, asked.recorded)]

@@ -72,12 +72,13 @@ BLIND = {
 RAISING = {
     "identity/certify_enrolment": "StoreError",
     "identity/gate": "StoreError",
+    "operations/reconcile": "RunFailedError",
     "operations/register_operator": "StoreError",
     "operations/register_partner": "StoreError",
 }
 """What has no status of its own ends with an error: API Gateway says 503, an operator sees it."""
 
-REPEATED = {"operations/notify"}
+REPEATED = {"operations/publish"}
 """What reads a stream says which record it could not do, and is sent that one again."""
 
 WITH_KEYS = {

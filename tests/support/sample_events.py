@@ -21,13 +21,14 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import BaseModel
 
-from portcullis import entropy
+from portcullis import clock, entropy
 from portcullis.amounts import Amount
 from portcullis.evidence import access_token, commands
 from portcullis.evidence import operators as operator_commands
 from portcullis.evidence.commands import Command, Envelope, Pair
 from portcullis.evidence.orders import (
     Deposit,
+    LiftQuarantine,
     LockDown,
     OpenWallet,
     OrderKind,
@@ -109,13 +110,29 @@ def _operations(origin: Origin, held: Evidence) -> dict[str, Event]:
         "operations/register_operator": _members(
             OperatorRegistration(operator=first.name, key=dict(first.key))
         ),
-        "operations/notify": {"Records": [_stream_record(origin, held)]},
+        "operations/publish": {"Records": [_stream_record(origin, held)]},
+        "operations/reconcile": _scheduled(origin),
+    }
+
+
+def _scheduled(origin: Origin) -> Event:
+    """Return what a rule's schedule sends (EventBridge user guide, "Scheduled events")."""
+    return {
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "000000000000",
+        "time": clock.rfc3339(origin.at),
+        "region": REGION,
+        "resources": [f"arn:aws:events:{REGION}:000000000000:rule/portcullis-reconcile"],
+        "detail": {},
     }
 
 
 def _stream_record(origin: Origin, held: Evidence) -> Event:
-    """Return the record of an event's insertion (developer guide, "DynamoDB event source")."""
-    keys = {name: {"S": value} for name, value in tables.event_key(held.account, 1).items()}
+    """Return the record of a note's insertion (developer guide, "DynamoDB event source")."""
+    keys = {name: {"S": value} for name, value in tables.pending_key(held.account, 1).items()}
     return {
         "eventID": "c4ca4238a0b923820dcc509a6f75849b",
         "eventName": "INSERT",
@@ -267,9 +284,7 @@ def _recovery(origin: Origin, held: Evidence) -> dict[str, Event]:
     registration = passkeys.Registration.model_validate(held.registration)
     raw = _digest("recovery code")[: recovery_codes.CODE_BYTES]
     code = base64.b32encode(raw).decode().rstrip("=")
-    path = f"/accounts/{held.account}/release"
-    order = ReleaseAccount(account=held.account).model_dump_json().encode()
-    signed = _signed_by_operators(origin, held, path, "release-account", order)
+    release = ReleaseAccount(account=held.account)
     return {
         "identity/recovery_options": _ceremony(
             origin, held, "/recovery/options", held.newcomer, {"code": code}
@@ -282,17 +297,27 @@ def _recovery(origin: Origin, held: Evidence) -> dict[str, Event]:
             {"code": code, "credential": _members(registration)},
         ),
         "identity/cancel_recovery": _gated(origin, held, "DELETE", "/recovery"),
-        "identity/release_account": _internal(
-            origin,
-            "operator",
-            Sent(
-                path=path,
-                resource="/accounts/{account}/release",
-                path_parameters={"account": held.account},
-                body=Pair(commands=signed).model_dump_json(),
-            ),
-        ),
+        "identity/release_account": _on_account(origin, held, "release-account", release),
     }
+
+
+def _on_account(
+    origin: Origin, held: Evidence, kind: OrderKind, order: ReleaseAccount | LiftQuarantine
+) -> Event:
+    """Return what two operators order about an account, at the route of the order's verb."""
+    verb = kind.partition("-")[0]
+    path = f"/accounts/{held.account}/{verb}"
+    signed = _signed_by_operators(origin, held, path, kind, order.model_dump_json().encode())
+    return _internal(
+        origin,
+        "operator",
+        Sent(
+            path=path,
+            resource=f"/accounts/{{account}}/{verb}",
+            path_parameters={"account": held.account},
+            body=Pair(commands=signed).model_dump_json(),
+        ),
+    )
 
 
 def _lockdown(origin: Origin, held: Evidence) -> dict[str, Event]:
@@ -301,6 +326,9 @@ def _lockdown(origin: Origin, held: Evidence) -> dict[str, Event]:
     lifting = _signed_by_operators(origin, held, path + "/lift", "lift-lockdown", b"{}")
     frozen, lifted = Envelope(command=one), Pair(commands=lifting)
     return {
+        "identity/lift_quarantine": _on_account(
+            origin, held, "lift-quarantine", LiftQuarantine(account=held.account)
+        ),
         "identity/lock_down": _internal(
             origin, "operator", Sent(path=path, body=frozen.model_dump_json())
         ),

@@ -82,8 +82,29 @@ def test_a_line_break_in_a_field_makes_no_second_line(written: Written) -> None:
 def test_an_alarm_is_a_warning(written: Written) -> None:
     """A security event stands out by its level and has its code as message."""
     log.alarm("refresh-token-reused", {"function": "f"})
-    (line,) = written.entries()
+    line, _ = written.entries()
     assert (line["level"], line["message"]) == ("WARNING", "refresh-token-reused")
+
+
+def test_an_alarm_is_counted_by_its_code_and_with_all_others(written: Written) -> None:
+    """One metric for the alarm that watches all codes, one for whoever watches this one."""
+    log.alarm("kill-failed", {"function": "f"})
+    _, metric = written.entries()
+    assert (metric["service"], metric["alarms"], metric["kill-failed"]) == (
+        "portcullis",
+        [1.0],
+        [1.0],
+    )
+    (directive,) = metric["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["service"]]
+
+
+@pytest.mark.parametrize("count", [0, 7])
+def test_a_measure_is_a_metric_and_no_line(written: Written, count: int) -> None:
+    """How many there are, none included, so that an alarm knows silence from peace."""
+    log.measure("events-overdue", count)
+    (metric,) = written.entries()
+    assert (metric["service"], metric["events-overdue"]) == ("portcullis", [float(count)])
 
 
 def test_the_text_of_an_exception_is_not_logged(written: Written) -> None:

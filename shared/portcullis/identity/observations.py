@@ -49,11 +49,10 @@ class Observation(Strict):
     retries: Annotated[int, Field(ge=0, le=5)] = 0
 
     @model_validator(mode="after")
-    def _label_is_the_places(self) -> Self:
-        if self.label != (self.place.country if self.place else self.label):
-            raise ValueError("the label is another country's than the place")
-        if (self.place is None) != (self.label in {UNKNOWN, ANONYMOUS}):
-            raise ValueError("a country has a place, and nothing else has one")
+    def _place_is_the_labels(self) -> Self:
+        country = self.place.country if self.place else None
+        if self.label != country and (country or self.label not in {UNKNOWN, ANONYMOUS}):
+            raise ValueError("a country's label has its place, another label has none")
         return self
 
 

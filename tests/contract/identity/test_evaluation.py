@@ -108,10 +108,12 @@ def _is_killed(person: Person, before: Standing, *sids: str) -> None:
     assert (standing.status, standing.epoch) == (QUARANTINED, before.epoch + 1)
     assert standing.frozen_until == before.frozen_until
     assert standing.approval_required_since == before.approval_required_since
-    (event,) = (one for one in records.events(person.account) if one["kind"] in KILLED)
+    told = records.events(person.account)
+    (event,) = (one for one in told if one["kind"] in KILLED)
     assert event["sid"] in sids
     assert event["reasons"] == ["impossible-travel"]
-    assert set(records.verdicts(person.account)) == {int(event["sk"])}
+    judged = {int(one["sk"]) for one in told if one["kind"] in {*KILLED, *DEMANDED}}
+    assert set(records.verdicts(person.account)) == judged
 
 
 KILLED = {"account-quarantined"}

@@ -70,7 +70,8 @@ IDENTITY = {
 DIRECT = {
     "identity/certify_enrolment",
     "identity/restrain",
-    "operations/notify",
+    "operations/publish",
+    "operations/reconcile",
     "operations/register_operator",
     "operations/register_partner",
 }
