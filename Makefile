@@ -14,7 +14,7 @@ stack := $(python) -m infra.local.stack
 compile := .venv/bin/uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-.PHONY: help env build run stop status logs inbox clean demo drill events test check lock countries replay operate bench
+.PHONY: help env build run stop status logs inbox clean demo drill events test check lock countries replay timeline operate bench
 
 help: ## What there is
 	@echo "Portcullis. Needs Linux and Python 3.13; everything else it fetches."
@@ -51,6 +51,9 @@ demo: env ## Open two accounts on the running stack and move money between them
 
 drill: env ## Steal a session across Europe, on a stack of its own that is removed afterwards
 	@$(python) -m tests.support.drill
+
+timeline: env ## What happened to an account, from the audit trail (ACCOUNT=id, ARGS="--bucket NAME" for AWS)
+	@PYTHONPATH=shared $(python) -m infra.timeline $(ACCOUNT) $(ARGS)
 
 replay: env ## Judge recorded verdicts again (POLICY=new.json FROM=verdicts.json ARGS="--export ...")
 	@PYTHONPATH=shared $(python) -m infra.replay $(if $(POLICY),--policy $(POLICY)) \

@@ -138,7 +138,7 @@ def outside(product: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outsid
             monkeypatch.setattr(pause, "PAUSE_S", 0.0)
         yield Outside(objects, events, notices)
         for service in ("s3", "events", "sns"):
-            clients.client(service).close()  # type: ignore[arg-type]
+            clients.client(service).close()
 
 
 def test_an_event_is_published_to_all_who_hear(tables: Tables, outside: Outside) -> None:

@@ -2,8 +2,12 @@
 
 import io
 import json
+import os
 import time
 import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from tests.local.emulators import Emulator
@@ -96,38 +100,87 @@ def test_log_is_complete(ours: Emulator) -> None:
 
 def test_silent_function_times_out(ours: Emulator) -> None:
     """A handler that does not answer in time is ended, and the next call gets a new process."""
-    lambda_ = ours.root("lambda")
-    lambda_.create_function(
-        FunctionName="sleeper",
-        Runtime="python3.13",
-        Handler="index.handler",
-        Role=lambda_.get_function(FunctionName="echo")["Configuration"]["Role"],
-        Timeout=1,
-        Code={"ZipFile": _zip("import time\ndef handler(event, _): time.sleep(event['s'])")},
-    )
-
-    def call(seconds: int) -> dict[str, Any]:
-        payload = json.dumps({"s": seconds}).encode()
-        answer: dict[str, Any] = lambda_.invoke(FunctionName="sleeper", Payload=payload)
-        return answer
-
+    source = "import time\ndef handler(event, _): time.sleep(event['s'])"
+    call = _function(ours, "sleeper", source, timeout_s=1)
     assert "timed out" in call(5)["Payload"].read().decode()
     assert "FunctionError" not in call(0)
 
 
 def test_init_failure_is_the_functions_error(ours: Emulator) -> None:
-    """A module that cannot be imported fails the call, and takes nothing else down."""
-    lambda_ = ours.root("lambda")
+    """A module that cannot be imported fails the call."""
+    answer = _function(ours, "broken", "import boto3")(0)
+    assert answer["FunctionError"]
+    assert "No module named 'boto3'" in answer["Payload"].read().decode()
+
+
+AT_ONCE = 8
+SLOW_START = """
+import os, time
+
+began = time.monotonic()
+time.sleep(0.2)
+ended = time.monotonic()
+
+def handler(event, _):
+    time.sleep(2)
+    return [began, ended]
+"""
+FAILS_WHILE_MARKED = """
+import os, time
+
+if os.path.exists({mark!r}):
+    raise RuntimeError("not now")
+
+def handler(event, _):
+    time.sleep(event["s"])
+"""
+
+
+def test_environments_come_up_as_there_are_processors(ours: Emulator) -> None:
+    """A crowd of first calls does not share processors while it starts, so none starts too late."""
+    call = _function(ours, "crowd", SLOW_START)
+    with ThreadPoolExecutor(AT_ONCE) as crowd:
+        spans = {tuple(json.load(one["Payload"])) for one in crowd.map(call, [0] * AT_ONCE)}
+    assert len(spans) > 1, "one environment served all"
+    together = [sum(b <= began < e for b, e in spans) for began, _ in spans]
+    assert max(together) <= (os.cpu_count() or 1)
+
+
+def test_init_failure_takes_no_other_environment_down(ours: Emulator, tmp_path: Path) -> None:
+    """While one environment of a function cannot start, a call in another is answered."""
+    mark = tmp_path / "mark"
+    call = _function(ours, "fragile", FAILS_WHILE_MARKED.format(mark=str(mark)))
+    assert "FunctionError" not in call(0)
+    with ThreadPoolExecutor(1) as beside:
+        busy = beside.submit(call, 1)
+        time.sleep(0.3)
+        mark.touch()
+        assert "not now" in call(0)["Payload"].read().decode()
+        assert "FunctionError" not in busy.result()
+    mark.unlink()
+    assert "FunctionError" not in call(0)
+
+
+def _function(
+    emulator: Emulator, name: str, source: str, *, timeout_s: int = 30
+) -> Callable[[int], dict[str, Any]]:
+    """Make a function; what is returned calls it with `s` seconds to wait."""
+    lambda_ = emulator.root("lambda")
     lambda_.create_function(
-        FunctionName="broken",
+        FunctionName=name,
         Runtime="python3.13",
         Handler="index.handler",
         Role=lambda_.get_function(FunctionName="echo")["Configuration"]["Role"],
-        Code={"ZipFile": _zip("import boto3")},
+        Timeout=timeout_s,
+        Code={"ZipFile": _zip(source)},
     )
-    answer = lambda_.invoke(FunctionName="broken", Payload=b"{}")
-    assert answer["FunctionError"]
-    assert "No module named 'boto3'" in answer["Payload"].read().decode()
+
+    def call(seconds: int) -> dict[str, Any]:
+        payload = json.dumps({"s": seconds}).encode()
+        answer: dict[str, Any] = lambda_.invoke(FunctionName=name, Payload=payload)
+        return answer
+
+    return call
 
 
 def _zip(source: str) -> bytes:

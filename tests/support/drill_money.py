@@ -1,16 +1,19 @@
 """The drill's last acts: an approval for one transfer, and a lockdown of all."""
 
+from decimal import Decimal
+
 from tests.support import inside, jws
-from tests.support.drill_people import DEPOSIT, SMALL, Players
+from tests.support.demo import balance
+from tests.support.drill_people import DEPOSIT, SMALL, TOLD_S_MAX, Players
 from tests.support.http import Reply
 from tests.support.operator import Office, Operator
 from tests.support.owner import APPROVAL
-from tests.support.stage import BUCHAREST, CURRENCY
+from tests.support.stage import BUCHAREST, CURRENCY, within
 from tests.support.story import Acts, check, expect, refused
 
 HOURS_S = 4 * 3600
 """Enough to fly from London to Bucharest."""
-KEY, OTHER_KEY = "first-transfer-of-dave", "second-transfer-of-dave"
+KEY, OTHER_KEY, DURING = "first-of-dave", "second-of-dave", "during-the-lockdown"
 LOCKDOWN, LIFT = "/lockdown", "/lockdown/lift"
 
 
@@ -75,7 +78,9 @@ def money_stays(players: Players) -> str:
     """No money goes out, of anybody, approved or not; reads and deposits go on."""
     expect(players.dave.wallets(), 200)
     players.stage.deposit(players.dave, SMALL)
-    return refused(_pay(players, SMALL, "during-the-lockdown"), 403, "locked-down")
+    approval = _approval(players, SMALL, DURING)
+    refused(_pay(players, SMALL, DURING, approval=approval), 403, "locked-down")
+    return refused(_pay(players, SMALL, DURING), 403, "locked-down")
 
 
 def one_operator_lifts_nothing(players: Players) -> str:
@@ -87,8 +92,29 @@ def one_operator_lifts_nothing(players: Players) -> str:
 def two_lift_it(players: Players) -> str:
     """Two can, and the transfer that was refused goes through."""
     expect(_lifted(players, *players.operators), 200)
-    expect(_pay(players, SMALL, "during-the-lockdown"), 201)
+    expect(_pay(players, SMALL, DURING), 201)
     return f"201 {SMALL} {CURRENCY}"
+
+
+def both_are_on_record(players: Players) -> str:
+    """The audit bucket has both, with the operators' names."""
+    first, second = (one.name for one in players.operators)
+
+    def named() -> list[object]:
+        kept = inside.audited(players.stage.stack, "LOCKDOWN")[-2:]
+        return [one["facts"].get("operators", one["facts"].get("operator")) for one in kept]
+
+    wanted: list[object] = [first, [first, second]]
+    check("one name, then two", kept=within(TOLD_S_MAX, lambda: named() == wanted))
+    return "one name, then two"
+
+
+def no_cent_is_lost(players: Players) -> str:
+    """After all this Bob has what he was paid, and no more."""
+    expect(players.bob.sign_in(), 200)
+    held, paid = balance(players.bob), 4 * Decimal(SMALL)
+    check("four payments", kept=held == paid)
+    return f"200 {held} {CURRENCY}"
 
 
 def _pay(players: Players, amount: str, key: str, *, approval: str | None = None) -> Reply:
@@ -142,6 +168,13 @@ ACTS: Acts[Players] = (
     ),
     (
         "Lockdown",
-        (one_operator_locks_down, money_stays, one_operator_lifts_nothing, two_lift_it),
+        (
+            one_operator_locks_down,
+            money_stays,
+            one_operator_lifts_nothing,
+            two_lift_it,
+            both_are_on_record,
+            no_cent_is_lost,
+        ),
     ),
 )

@@ -180,7 +180,7 @@ def carol_signs_in(players: Players) -> str:
 
 def the_same_code_lifts_nothing(players: Players) -> str:
     """The code that signed her in lifts nothing."""
-    return refused(_lift_by_code(players), 401, "second-factor-refused")
+    return refused(_lift_by_code(players), 400, "code-refused")
 
 
 def carol_lifts_it(players: Players) -> str:

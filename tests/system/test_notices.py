@@ -1,4 +1,4 @@
-"""What happens to an account reaches its owner: from the transaction to the inbox."""
+"""What happens to an account reaches its owner and the audit trail, from its transaction on."""
 
 import json
 import time
@@ -7,18 +7,16 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from infra import timeline
 from infra.local.inbox import messages
-from tests.support import iam
+from infra.timeline import Timeline
+from tests.support import iam, inside
 from tests.support.iam import ROOT
 from tests.support.stack import ACCOUNT, REGION, Stack
 from tests.system.people import signed_in
 from tests.system.test_stolen_roles import denied, role
 
 ARRIVED_SECONDS = 10
-QUERY = {
-    "KeyConditionExpression": "pk = :pk",
-    "ExpressionAttributeValues": {":pk": {"S": "SESSION#x"}},
-}
 
 
 class Inbox:
@@ -65,31 +63,76 @@ def test_no_other_role_can_forge_a_notice(stack: Stack, thief: str) -> None:
         role(stack, thief).aws("sns", "publish", TopicArn=topic, Message="{}")
 
 
-def test_the_notifier_reads_events_and_nothing_else(stack: Stack) -> None:
+def test_a_publisher_reads_events_and_nothing_else(stack: Stack) -> None:
     """A thief of its role reads what was told anyway: no session, no factor, no passkey."""
-    function = f"{stack.name}-operations-notify"
+    table = setting(stack, "IDENTITY_TABLE")
+    person, act = signed_in(stack), role(stack, "operations-publish")
+
+    def items(pk: str) -> dict[str, object]:
+        return {
+            "TableName": table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": f"{pk}#{person.account}"}},
+        }
+
+    kinds = [one["kind"]["S"] for one in act.aws("dynamodb", "query", **items("EVENT"))["Items"]]
+    assert kinds[0] == "account-opened"
+    for pk in ("ACCOUNT", "FACTORS", "SESSION", "CREDENTIAL", "SESSIONS"):
+        assert denied(act, "dynamodb", "query", **items(pk))
+    key = {"pk": {"S": f"EVENT#{person.account}"}, "sk": {"S": f"{1:012d}"}}
+    assert denied(act, "dynamodb", "scan", TableName=table)
+    assert denied(act, "dynamodb", "put_item", TableName=table, Item=key)
+    assert denied(act, "dynamodb", "delete_item", TableName=table, Key=key)
+
+
+def trail(stack: Stack, account: str, *, last: int) -> Timeline:
+    """Return an account's audit trail once it holds event *last*, or when time is up."""
+    s3, bucket = inside.root(stack, "s3"), setting(stack, "AUDIT_BUCKET")
+    deadline = time.monotonic() + ARRIVED_SECONDS
+    while True:
+        found = timeline.of(account, timeline.stored(s3, bucket, account))
+        if (found.events and found.events[-1].number >= last) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+def test_the_audit_trail_holds_what_happened(stack: Stack) -> None:
+    """Opening and first session are in the trail, whole, and nothing is pending any more."""
+    person = signed_in(stack)
+    found = trail(stack, str(person.account), last=2)
+    assert [one.kind for one in found.events] == ["account-opened", "session-started"]
+    assert found.findings == []
+
+
+@pytest.mark.parametrize("thief", ["operations-publish", "operations-reconcile", "identity-gate"])
+def test_nobody_rewrites_the_audit_trail(stack: Stack, thief: str) -> None:
+    """Not even who writes it: no object is replaced, removed or put there unconditionally."""
+    person, act = signed_in(stack), role(stack, thief)
+    assert trail(stack, str(person.account), last=1).events
+    bucket = setting(stack, "AUDIT_BUCKET")
+    named = {"Bucket": bucket, "Key": f"events/{person.account}/{1:012d}.json"}
+    new = {**named, "Key": f"events/{person.account}/{9:012d}.json"}
+    for key in (named, new):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            act.aws("s3", "put_object", **key, Body=b"forged")
+    with pytest.raises(ClientError, match=r"PreconditionFailed|AccessDenied"):
+        act.aws("s3", "put_object", **named, Body=b"forged", IfNoneMatch="*")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        act.aws("s3", "delete_object", **named)
+
+
+def setting(stack: Stack, name: str) -> str:
+    """Return a setting of the publisher."""
+    function = f"{stack.name}-operations-publish"
     configured = iam.aws(
         stack.endpoint, ROOT, "lambda", "get_function_configuration", FunctionName=function
     )
-    table = configured["Environment"]["Variables"]["IDENTITY_TABLE"]
-    person, act = signed_in(stack), role(stack, "operations-notify")
-
-    def key(pk: str, sk: str) -> dict[str, object]:
-        return {"TableName": table, "Key": {"pk": {"S": pk}, "sk": {"S": sk}}}
-
-    event = key(f"EVENT#{person.account}", f"{1:012d}")
-    assert act.aws("dynamodb", "get_item", **event)["Item"]["kind"] == {"S": "account-opened"}
-    for pk in ("ACCOUNT", "FACTORS", "SESSION", "CREDENTIAL", "OUTBOX"):
-        other = key(f"{pk}#{person.account}", pk)
-        assert denied(act, "dynamodb", "get_item", **other)
-    assert denied(act, "dynamodb", "scan", TableName=table)
-    assert denied(act, "dynamodb", "query", TableName=table, **QUERY)
-    assert denied(act, "dynamodb", "put_item", TableName=table, Item=event["Key"])
+    return str(configured["Environment"]["Variables"][name])
 
 
 def test_the_stream_tells_which_items_changed_and_not_how(stack: Stack) -> None:
-    """A thief of the notifier's role who reads the stream sees no image of any item."""
-    function = f"{stack.name}-operations-notify"
+    """A thief of the publisher's role who reads the stream sees no image of any item."""
+    function = f"{stack.name}-operations-publish"
     (mapping,) = iam.aws(
         stack.endpoint, ROOT, "lambda", "list_event_source_mappings", FunctionName=function
     )["EventSourceMappings"]

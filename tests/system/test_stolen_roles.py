@@ -120,29 +120,11 @@ def test_a_money_role_reads_and_writes_no_table(
         assert denied(act, "dynamodb", "put_item", TableName=table, Item={"pk": {"S": "x"}})
 
 
-def test_the_gate_cannot_restore_what_was_killed(stack: Stack, resources: dict[str, str]) -> None:
-    """The most exposed role writes neither standing nor sessions."""
-    act = role(stack, "identity-gate")
-    alive = {
-        "UpdateExpression": "SET #s = :s",
-        "ExpressionAttributeNames": {"#s": "status"},
-        "ExpressionAttributeValues": {":s": {"S": "ACTIVE"}},
-    }
-    standing = {"TableName": resources["StandingTable"], "Key": {"pk": {"S": "somebody"}}}
-    session = {
-        "TableName": resources["IdentityTable"],
-        "Key": {"pk": {"S": "SESSION#x"}, "sk": {"S": "SESSION"}},
-    }
-    assert denied(act, "dynamodb", "update_item", **standing, **alive)
-    assert denied(act, "dynamodb", "update_item", **session, **alive)
-    assert denied(act, "dynamodb", "delete_item", **standing)
-
-
-@pytest.mark.parametrize("thief", ["identity-sign-in", "identity-refresh", "identity-revoke"])
-def test_who_reports_events_cannot_write_standing(
+@pytest.mark.parametrize("thief", ["identity-revoke", "identity-approval-options"])
+def test_who_has_no_business_with_it_cannot_write_standing(
     stack: Stack, resources: dict[str, str], thief: str
 ) -> None:
-    """A role that starts or ends sessions cannot raise or lower anybody's epoch or status."""
+    """A role that only ends sessions, or only begins a ceremony, restores and raises nothing."""
     act, table = role(stack, thief), resources["StandingTable"]
     item = {"pk": {"S": "somebody"}, "status": {"S": "ACTIVE"}, "epoch": {"N": "1"}}
     assert denied(act, "dynamodb", "put_item", TableName=table, Item=item)

@@ -1,7 +1,7 @@
 """What carries events out: the locked bucket, the stream's mapping, the clock, and the alarms."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -141,7 +141,7 @@ def test_every_alarm_and_rule_reaches_the_one_topic() -> None:
 
 def test_an_alarm_watches_a_metric_that_there_is() -> None:
     """What the code logs or Lambda keeps, of a function that exists: no name is misspelt."""
-    own = {"done", "refused", "failed", log.ALARMS, *log.Measure.__args__}
+    own = {"done", "refused", "failed", log.ALARMS, *get_args(log.Measure)}
     for name, alarm in ALARMS.items():
         properties = alarm["Properties"]
         (dimension,) = readable(properties["Dimensions"])

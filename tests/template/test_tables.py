@@ -22,11 +22,12 @@ FORGETFUL = {"IdentityTable", "OnceTable", "LedgerOnceTable"}
 WRITE_TTL = {
     "identity/backoff.py",  # OnceTable
     "identity/challenges.py",  # OnceTable
-    "identity/gate.py",  # IdentityTable: sightings
     "identity/once.py",  # OnceTable
     "identity/operators.py",  # OnceTable
     "identity/outbox.py",  # IdentityTable: events
+    "identity/restraint.py",  # IdentityTable: verdicts
     "identity/sessions.py",  # IdentityTable
+    "identity/sightings.py",  # IdentityTable
     "identity/throttle.py",  # OnceTable
     "identity/tickets.py",  # OnceTable
     "ledger/book.py",  # LedgerOnceTable

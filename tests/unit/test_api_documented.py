@@ -173,7 +173,7 @@ def test_every_event_is_documented_and_nothing_else() -> None:
 
 
 def test_the_page_says_which_events_the_owner_hears_of() -> None:
-    """As the notifier decides."""
+    """As the list of notices decides."""
     for kind, (_, heard) in told().items():
         if kind in REASONS:
             assert set(re.findall(r"`([a-z-]+)`", heard)) == REASONS[kind]

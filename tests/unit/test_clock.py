@@ -37,5 +37,5 @@ def test_a_time_that_was_written_is_read_back(at_s: int) -> None:
 )
 def test_any_other_text_is_no_time(text: str) -> None:
     """A date without a time, and a time without a zone, are refused."""
-    with pytest.raises(ValueError, match="time data|does not match|unconverted"):
+    with pytest.raises(ValueError, match=r"time data|unconverted"):
         clock.from_rfc3339(text)

@@ -87,7 +87,10 @@ def test_a_freeze_is_sent_alone_and_a_lift_with_both() -> None:
     """The request's shape is the route's."""
     frozen = operate.request("lock-down", {"reason": "drill"}, ["one"], origin=ORIGIN)
     lifted = operate.request("lift-lockdown", {}, ["one", "two"], origin=ORIGIN)
-    assert (frozen.url, json.loads(frozen.data or b"")) == (ORIGIN + "/lockdown", {"command": "one"})
+    assert (frozen.url, json.loads(frozen.data or b"")) == (
+        ORIGIN + "/lockdown",
+        {"command": "one"},
+    )
     assert (lifted.url, json.loads(lifted.data or b"")) == (
         ORIGIN + "/lockdown/lift",
         {"commands": ["one", "two"]},

@@ -15,5 +15,5 @@ ROUTE = ("POST", "/approvals/options")
 def handler(request: Request[Any]) -> Response:
     who, now_s = caller_of(request), clock.now_s()
     principal = changes.principal(who, route=ROUTE, now_s=now_s)
-    options = approving.options(request.body.root.act, principal=principal, now_s=now_s)
+    options = approving.options(request.body.act, principal=principal, now_s=now_s)
     return Response(200, options)

@@ -5,7 +5,9 @@ AWS: the process sees the documented variables, its role's credentials and its o
 survives a handler's exception. Stock: passes on the host's environment, runs on its own
 interpreter with every package of its own, puts layers before the function, kills the process on an
 exception, and waits up to 50 ms for a first log line. Here: one bare interpreter, a written list of
-variables, one process per concurrent call, and a log file that is complete when the answer is.
+variables, one process per concurrent call, and a log file that is complete when the answer is. An
+environment that does not come up fails its own call, and takes no other down; and as many come up
+at once as there are processors, for on AWS each has its own.
 """
 
 import hashlib
@@ -37,6 +39,9 @@ RUNTIME = "python3.13"
 INIT_SECONDS = 10
 # As the handler's guide documents; the emulator recognises a time-out by this sentence.
 TIMED_OUT = "Task timed out after {seconds}.00 seconds"
+
+
+_coming_up = threading.Semaphore(os.cpu_count() or 1)
 
 
 class SandboxError(RuntimeError):
@@ -83,7 +88,11 @@ class Sandbox:
         with self._lock:
             cold = self._proc is None or self._proc.poll() is not None
             if cold:
-                self._spawn()
+                try:
+                    self._spawn()
+                except SandboxError as error:
+                    # Raised, it would have the pool end every environment of the function.
+                    return {"status": "error", "error": str(error), "cold_start": True, "log": ""}
                 self._cold = False
             timeout_s = int(self.config.get("Timeout", 3))
             call = {
@@ -104,6 +113,10 @@ class Sandbox:
 
     def _spawn(self) -> None:
         self._hang_up()
+        with _coming_up:
+            self._come_up()
+
+    def _come_up(self) -> None:
         layers = [self._unzipped(lambda_svc._resolve_layer_zip(layer)) for layer in self._layers()]
         code = self._unzipped(self.code_zip)
         ours, theirs = Pipe()

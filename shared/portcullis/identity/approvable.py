@@ -96,3 +96,8 @@ class Approvable(
     ]
 ):
     """An act that can be approved."""
+
+    @property
+    def act(self) -> Act:
+        """What is approved."""
+        return self.root.act

@@ -2,7 +2,7 @@
 
 It kills every session, freezes for a day what could not be undone, and enrols a passkey that is
 provisional for as long. Any older factor can cancel it. Its event must reach the owner by a
-notifier (docs/notifier.md). A quarantine stays: recovery joins its waiting time.
+notice (docs/event-path.md). A quarantine stays: recovery joins its waiting time.
 """
 
 import time

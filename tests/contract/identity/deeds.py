@@ -52,6 +52,7 @@ _CHEAP = [
     _deed("recover", account=_which, code=_codes, used=st.booleans()),
     _deed("cancel", **_BY_OWNER),
     _deed("quarantine", account=_which, killed=st.booleans()),
+    *(_deed("travel", account=_which, session=_back, lift=MOSTLY) for _ in range(2)),
 ]
 # Hypothesis draws evenly from several, and counts one and the same strategy once.
 _KILLS = [
@@ -59,6 +60,7 @@ _KILLS = [
     for _ in range(4)
     for deed in (
         *(_deed("quarantine", account=_which, killed=st.booleans()) for _ in range(4)),
+        *(_deed("travel", account=_which, session=_back, lift=MOSTLY) for _ in range(2)),
         _deed("end_all", **_BY_OWNER, kept=MOSTLY),
         _deed("remove_passkey", **_BY_OWNER, passkey=_back, by=st.just(FIRST)),
         _deed("recover", account=_which, code=_codes, used=st.booleans()),

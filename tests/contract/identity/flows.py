@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from portcullis.aws import dynamodb
 from portcullis.errors import RefusedError
 from portcullis.evidence.approvals import Act
 from portcullis.evidence.errors import ProofReplayedError
@@ -20,6 +21,7 @@ from portcullis.identity import (
     second_factor,
     sign_in,
     sign_out,
+    standing,
     totp,
     totp_enrolment,
 )
@@ -28,6 +30,7 @@ from portcullis.identity.passkey_adding import Addition
 from portcullis.identity.passkeys import Registration
 from portcullis.identity.tickets import TicketRefusedError
 from portcullis.settings import setting
+from tests.contract.identity.coders import Coder
 from tests.contract.identity.people import (
     OPEN_OPTIONS,
     SIGN_IN,
@@ -50,6 +53,9 @@ from tests.support.dpop import ProofKey
 LOGIN, PASSWORD = "alice@example.test", "seven green otters hum"
 NEW_PASSWORD = "eleven brass kettles sing"
 MINT = Act(kind="mint-recovery-codes", fields=[])
+LITTLE = Act(kind="transfer", fields=["b" * 26, "1.00", "EUR", "key-1"])
+LIFT = Act(kind="lift-quarantine", fields=["unsaid"])
+LIFT_DEMAND = Act(kind="lift-demand", fields=[])
 
 type Deed = Callable[[], object]
 
@@ -102,6 +108,28 @@ def _approval_options(_: Person, family: Family) -> Deed:
 
 def _approval(person: Person, family: Family) -> Deed:
     answer, principal = person.answer(family, MINT), family.principal("POST", "/approvals")
+    return lambda: approving.by_passkey(answer, principal=principal, now_s=now())
+
+
+def _approval_by_code(person: Person, family: Family) -> Deed:
+    coder = Coder.of(person, family)
+    challenge, code, at_s = coder.options(LITTLE)["challenge"], coder.code(), coder.at_s
+    principal = coder.family.principal("POST", "/approvals", at_s=at_s)
+    return lambda: approving.by_code(challenge, code, principal=principal, now_s=at_s)
+
+
+def _lift(person: Person, _: Family) -> Deed:
+    dynamodb.execute(standing.quarantined(person.standing))
+    return _lifting(person, person.sign_in(), LIFT)
+
+
+def _end_of_demand(person: Person, family: Family) -> Deed:
+    dynamodb.execute(standing.approval_demanded(person.standing, since_s=now() - 60))
+    return _lifting(person, family, LIFT_DEMAND)
+
+
+def _lifting(person: Person, family: Family, act: Act) -> Deed:
+    answer, principal = person.answer(family, act), family.principal("POST", "/approvals")
     return lambda: approving.by_passkey(answer, principal=principal, now_s=now())
 
 
@@ -249,6 +277,9 @@ FLOWS = {
     "refresh": Flow(_refresh),
     "approval options": Flow(_approval_options),
     "approval": Flow(_approval),
+    "approval by a code": Flow(_approval_by_code, repeated=ChallengeRefusedError),
+    "lift of a quarantine": Flow(_lift, ("quarantine-lifted",)),
+    "end of a demand": Flow(_end_of_demand, ("approval-demand-lifted",)),
     "passkey options": Flow(_passkey_options),
     "addition of a passkey": Flow(_addition, ("passkey-added",), repeated=ChallengeRefusedError),
     "renaming of a passkey": Flow(_renaming, ("passkey-renamed",)),

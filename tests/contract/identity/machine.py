@@ -52,6 +52,7 @@ from portcullis.identity.assurance import Route
 from portcullis.identity.changes import Principal
 from portcullis.identity.factors import Factors
 from portcullis.identity.families import InvalidGrantError
+from portcullis.identity.gate import SessionTerminatedError
 from portcullis.identity.logins import LoginTakenError
 from portcullis.identity.passkey_adding import Addition
 from portcullis.identity.passkeys import Assertion, PasskeyRefusedError, Registration
@@ -81,11 +82,11 @@ from tests.contract.identity.model import (
     Use,
 )
 from tests.contract.identity.people import (
+    ELSEWHERE,
     OPEN,
     OPEN_OPTIONS,
     SIGN_IN,
     SIGN_IN_OPTIONS,
-    SOURCE,
     TOKEN,
     caller_of,
     proof_and_compact,
@@ -163,7 +164,8 @@ class Machine(RuleBasedStateMachine):
         watch.now_s, between.deed = STARTED_AT, None
         # Each sequence has its own network, or the buckets of the one before would be full.
         self._example = next(self.networks)
-        address = f"2001:db8:{self._example >> 8:x}:{self._example % 256:x}00::1"
+        # All of them are in one country, which is not ELSEWHERE.
+        address = f"25.{self._example >> 8}.{self._example % 256}.1"
         self._source = Source.of(address=address, user_agent="")
         self._accounts: list[Account] = []
         self._tickets: list[Ticket] = []
@@ -329,10 +331,17 @@ class Machine(RuleBasedStateMachine):
         text = session.refresh_tokens[generation - 1]
         assert nonce
         proof = proof_of(key, TOKEN, at_s=self._now)
+        owner, epoch = session.account, session.account.epoch
+        use = session.use_of(generation, own_key=own_key, now_s=self._now)
+        judged = use is Use.RETRY and session.is_retried_again(generation)
         outcome = self._meanwhile(
-            lambda: refresh.refresh(text, proof=proof, source=SOURCE, now_s=self._now)
+            lambda: refresh.refresh(text, proof=proof, source=self._source, now_s=self._now)
         )
         use = session.use_of(generation, own_key=own_key, now_s=self._now)
+        if (judged and owner.active and owner.epoch == epoch) or (
+            use is Use.RETRY and session.is_retried_again(generation)
+        ):
+            owner.demand(self._now)
         allowed = use in {Use.CURRENT, Use.RETRY}
         issued = _granted(outcome, None if allowed else InvalidGrantError)
         if use is Use.SPENT:
@@ -341,7 +350,7 @@ class Machine(RuleBasedStateMachine):
             return
         if use is Use.RETRY:
             assert issued.refresh_token == session.refresh_tokens[-1]
-            session.retried = True
+            session.retried, session.retried_at = True, session.generation
         else:
             session.refresh_tokens.append(issued.refresh_token)
             session.rotated_at, session.retried = self._now, False
@@ -362,7 +371,15 @@ class Machine(RuleBasedStateMachine):
         if used := self._session(account, session):
             self._come(used, _from_end(used.tokens, token), route)
 
-    def _come(self, session: Session, token: Token, route: Route) -> bool:
+    def _come(
+        self,
+        session: Session,
+        token: Token,
+        route: Route,
+        *,
+        source: Source | None = None,
+        elsewhere: Refusal = None,
+    ) -> bool:
         method, resource = route
         proof = session.key.proof(
             method,
@@ -371,7 +388,8 @@ class Machine(RuleBasedStateMachine):
             nonce=nonces.current(self._now),
             now=self._now,
         )
-        foretold: Refusal = session.weakness(route, self._now) or session.passes(token, self._now)
+        foretold: Refusal = session.weakness(route, self._now)
+        foretold = foretold or session.passes(token, self._now, route)
         admitted = _granted(
             _outcome(
                 lambda: gate.admit(
@@ -380,15 +398,55 @@ class Machine(RuleBasedStateMachine):
                     method=method,
                     path=resource,
                     resource=resource,
-                    source=SOURCE,
+                    source=source or self._source,
                 )
             ),
-            InvalidTokenError if self._now >= token.expires else foretold,
+            InvalidTokenError if self._now >= token.expires else foretold or elsewhere,
         )
         if admitted is None:
             return False
         session.seen = max(session.seen, token.generation)
         return True
+
+    def travel(self, account: int, session: int, *, lift: bool) -> None:
+        """Come from home and then from elsewhere; the owner lifts the quarantine, or others do."""
+        used = self._session(account, session)
+        if used is None or not self._come(used, used.tokens[-1], ("GET", "/sessions")):
+            return
+        owner, token = used.account, used.tokens[-1]
+        self._come(
+            used,
+            token,
+            ("GET", "/sessions"),
+            source=ELSEWHERE,
+            elsewhere=SessionTerminatedError,
+        )
+        owner.quarantine()
+        full = owner.full(self._now)
+        if lift and full:
+            self._lift(owner, full[0])
+        else:
+            records.restrict(self._tables, owner.id, status="ACTIVE")
+            owner.active, owner.quarantined = True, False
+
+    def _lift(self, owner: Account, passkey: Passkey) -> None:
+        mine, act = self._sign_in(owner, passkey), Act(kind="lift-quarantine", fields=["yes"])
+        assert mine is not None
+        for route in assurance.DEMANDS:
+            assert self._come(mine, mine.tokens[-1], route) is (route in model.LIFTING)
+        options = approving.options(
+            act,
+            principal=self._principal(mine, ("POST", "/approvals/options")),
+            now_s=self._now,
+        )
+        answer = passkey.authenticator.get(options["publicKey"], setting("PUBLIC_ORIGIN"))
+        lifted = approving.by_passkey(
+            Assertion.model_validate(answer),
+            principal=self._principal(mine, ("POST", "/approvals")),
+            now_s=self._now,
+        )
+        assert lifted is None
+        owner.lift()
 
     def end_one(self, account: int, session: int, other: int, stranger: int) -> None:
         """End a session: one's own, another of one's own, or somebody else's."""
@@ -770,6 +828,7 @@ class Machine(RuleBasedStateMachine):
         assert standing["epoch"] == owner.epoch
         assert (standing["status"] == "ACTIVE") is owner.active
         assert standing["frozen_until"] == owner.frozen_until
+        assert standing["approval_required_since"] == owner.demanded_since
         held = Factors.from_item(enrolled)
         assert [(one.id, one.established_at, one.recovered) for one in held.passkeys] == [
             (one.id, one.established_at, one.recovered) for one in owner.held()

@@ -26,6 +26,8 @@ FRESH_S = 300
 TOKEN_S = 900
 IDLE_S, ABSOLUTE_S = 7 * DAY_S, 30 * DAY_S
 RETRY_S = 30
+RETRIES_COUNTED_OVER = 5
+LIFTING = {("POST", "/approvals/options"), ("POST", "/approvals")}
 APPROVAL_S = 120
 TICKET_S = 300
 STEP_S = 30
@@ -192,6 +194,8 @@ class Session:
     idle_expires: int
     rotated_at: int
     retried: bool = False
+    retried_at: int = 0
+    """The generation that was last retried."""
     seen: int = 0
     ended: bool = False
     refresh_tokens: list[str] = field(default_factory=list)
@@ -227,6 +231,10 @@ class Session:
         in_time = now_s < self.rotated_at + RETRY_S
         return Use.RETRY if lost and in_time and own_key and not self.retried else Use.SPENT
 
+    def is_retried_again(self, generation: int) -> bool:
+        """Whether a retry with this token would be the second within five generations."""
+        return self.retried_at > max(0, generation + 1 - RETRIES_COUNTED_OVER)
+
     def weakness(self, route: tuple[str, str], now_s: int) -> Refusal:
         """Whether the sign-in behind it is too weak or too old for a route."""
         method, resource = route
@@ -240,13 +248,14 @@ class Session:
         """Whether a request with one of its access tokens is heard."""
         return EvidenceError if now_s >= token.expires else self.weakness(route, now_s)
 
-    def passes(self, token: Token, now_s: int) -> Refusal:
+    def passes(self, token: Token, now_s: int, route: tuple[str, str] | None = None) -> Refusal:
         """Whether the gate lets a request pass that is strong enough."""
         if self.ended or now_s >= self.absolute_expires:
             return SessionEndedError
         if not token.epoch == self.epoch == self.account.epoch:
             return SessionTerminatedError
-        return None if self.account.active else AccountRestrictedError
+        lifts = self.account.quarantined and route in LIFTING
+        return None if self.account.active or lifts else AccountRestrictedError
 
 
 @dataclass(eq=False)
@@ -277,7 +286,9 @@ class Account:
     sessions_max: int
     epoch: int = 1
     active: bool = True
+    quarantined: bool = False
     frozen_until: int = 0
+    demanded_since: int = 0
     password: Password | None = None
     totp: Totp | None = None
     codes: list[Code] = field(default_factory=list)
@@ -323,7 +334,7 @@ class Account:
         """Whether a passkey signs in."""
         if passkey.removed or passkey not in self.passkeys:
             return SignInRefusedError
-        return None if self.active else AccountRestrictedError
+        return None if self.active or self.quarantined else AccountRestrictedError
 
     def opens(self, login: str, text: str) -> bool:
         """Whether login name and password are right."""
@@ -398,6 +409,23 @@ class Account:
         self.epoch += 1
         if carried is not None:
             carried.epoch = self.epoch
+
+    def quarantine(self) -> None:
+        """An anomaly kills every session, and only the lift is left."""
+        self.kill()
+        self.active, self.quarantined = False, True
+        self.events.append("account-quarantined")
+
+    def lift(self) -> None:
+        """The owner lifts the quarantine; what it has killed stays dead."""
+        self.active, self.quarantined = True, False
+        self.events.append("quarantine-lifted")
+
+    def demand(self, now_s: int) -> None:
+        """Money waits for an approval that is younger than this moment, which is told once."""
+        if self.demanded_since < now_s:
+            self.demanded_since = now_s
+            self.events.append("approval-demanded")
 
     def mint(self, texts: list[str]) -> None:
         """New recovery codes burn the old ones."""

@@ -9,6 +9,8 @@ from portcullis.aws.dynamodb import Key, Update, Value
 from portcullis.identity import tables as names
 from portcullis.identity.restraint import Judged
 from portcullis.identity.standing import ACTIVE, QUARANTINED
+from portcullis.operations.events import Event
+from tests.support import event_schema
 from tests.support.tables import Tables
 
 EVENTS_MAX = 5_000
@@ -45,7 +47,10 @@ def only_throttled(tables: Tables) -> AbstractContextManager[None]:
 
 
 def events(account: str) -> list[dict[str, Any]]:
-    """Return an account's events, oldest first, which must be numbered from 1 without a gap."""
+    """Return an account's events, oldest first.
+
+    They must be numbered from 1 without a gap, and each be what the published schema says.
+    """
     pk = str(names.event_key(account, 1)["pk"])
     found = dynamodb.query(
         names.identity(), pk, newest_first=False, before_sk=None, limit=EVENTS_MAX
@@ -55,6 +60,8 @@ def events(account: str) -> list[dict[str, Any]]:
     assert numbers == list(range(1, len(found) + 1))
     assert head is not None
     assert head["last"] == len(found)
+    for one in found:
+        assert event_schema.faults(Event.from_item(one).body()) == [], one
     return [dict(event) for event in found]
 
 

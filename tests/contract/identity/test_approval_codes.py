@@ -41,7 +41,7 @@ def transfer(amount: str, currency: str = "EUR") -> Act:
         "amount": {"amount": amount, "currency": currency},
         "key": "key-1",
     }
-    return Approvable.model_validate(asked).root.act
+    return Approvable.model_validate(asked).act
 
 
 PAY = transfer("1.00")

@@ -26,28 +26,13 @@ from tests.support.authenticator import Authenticator
 from tests.support.dpop import ProofKey
 from tests.support.faults import Proxy
 from tests.support.functions import Functions
-from tests.support.key_service import KeyService
+from tests.support.meter import Meter
 
 MEETING_TIMEOUT_S = 5.0
 ALONE = Source.of(address="198.51.100.7", user_agent="")
 """From a network where nobody else comes from."""
 
 pytestmark = pytest.mark.contract
-
-
-class Meter:
-    """Counts what was asked of DynamoDB and KMS since it was read last."""
-
-    def __init__(self, proxy: Proxy, keys: KeyService) -> None:
-        self._proxy, self._keys = proxy, keys
-        self.read()
-
-    def read(self) -> dict[str, int]:
-        """Return the counts by operation, and begin anew."""
-        counts = dict(self._proxy.calls + self._keys.calls)
-        self._proxy.calls.clear()
-        self._keys.calls.clear()
-        return counts
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,13 @@ from portcullis.aws import clients, dynamodb
 from portcullis.aws.dynamodb import Item
 from portcullis.evidence.access_token import AccessToken
 from portcullis.identity import (
+    judge,
     nonces,
     refresh,
+    restraint,
     revocation,
     sessions,
+    sightings,
     sign_in,
     sign_out,
     tokens,
@@ -26,13 +30,16 @@ from portcullis.identity import (
 from portcullis.identity import tables as keys
 from portcullis.identity.families import Handle, InvalidGrantError
 from portcullis.identity.gate import SessionEndedError, SessionTerminatedError
+from portcullis.identity.observations import Baseline
+from portcullis.identity.restraint import DONE, Judged, Restraint
 from portcullis.identity.session_list import SessionList
 from portcullis.identity.sessions import Session, Use
-from portcullis.identity.standing import Standing
+from portcullis.identity.standing import ACTIVE, AccountRestrictedError, Standing
 from portcullis.identity.tokens import Tokens
 from tests.contract.identity import records, schedules
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (
+    ELSEWHERE,
     SIGN_IN,
     SOURCE,
     TOKEN,
@@ -40,7 +47,6 @@ from tests.contract.identity.people import (
     Person,
     admit,
     family_of,
-    is_admitted,
     now,
     proof_of,
 )
@@ -98,13 +104,18 @@ class Scene:
     person: Person
     this: Holder
     other: Holder
+    epoch: int
     last_event: int
     now_s: int
 
     @classmethod
     def fresh(cls, tables: Tables, person: Person, like: Session) -> "Scene":
-        """Give the account two new sessions, and forget in its list those of earlier schedules."""
+        """Give the account two new sessions, and forget in its list those of earlier schedules.
+
+        A quarantine of an earlier one is over.
+        """
         now_s = now()
+        records.restrict(tables, person.account, status=ACTIVE)
         standing, head = dynamodb.batch_get(
             (keys.standing(), keys.standing_key(person.account)),
             (keys.identity(), keys.outbox_key(person.account)),
@@ -114,10 +125,30 @@ class Scene:
         like = replace(like, epoch=standing["epoch"], auth_time=now_s, rotated_at=now_s)
         (one, this), (two, other) = _rotated(person, like), _rotated(person, like)
         listed = SessionList(person.account, version=1, sids=(this.sid, other.sid))
-        items = [listed.to_item(), one.to_item(), two.to_item()]
+        sights = [_sight(session, now_s=now_s) for session in (one, two)]
+        items = [listed.to_item(), one.to_item(), two.to_item(), *sights]
         puts = [{"PutRequest": {"Item": dynamodb._encode_item(item)}} for item in items]
         tables.call("batch_write_item", RequestItems={tables.identity: puts})
-        return cls(tables, person, this, other, last_event=head["last"], now_s=now_s)
+        return cls(
+            tables,
+            person,
+            this,
+            other,
+            epoch=standing["epoch"],
+            last_event=head["last"],
+            now_s=now_s,
+        )
+
+
+def _sight(session: Session, *, now_s: int) -> dict[str, Any]:
+    """Return what the sign-in would have left to be judged by."""
+    baseline = Baseline.of(sightings.observe(SOURCE, now_s=now_s))
+    return {
+        **keys.sightings_key(session.sid),
+        "gen_seen": 0,
+        "seen_at": now_s,
+        "baseline": baseline.model_dump_json(),
+    }
 
 
 def _rotated(person: Person, like: Session) -> tuple[Session, Holder]:
@@ -184,11 +215,38 @@ def _end_others(scene: Scene) -> Deed:
 
 
 def _kill(scene: Scene) -> Deed:
+    """A raise of the epoch around the product, which leaves the status as it is."""
+
     def deed() -> None:
         schedules.stop_before("update_item")
-        records.kill(scene.tables, scene.person.account)
+        scene.tables.call(
+            "update_item",
+            TableName=scene.tables.standing,
+            Key={"pk": {"S": scene.person.account}},
+            UpdateExpression="SET epoch = epoch + :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
 
     return deed
+
+
+def _restrain(scene: Scene) -> Deed:
+    """The kill that a gate has ordered, which has seen *this* session elsewhere."""
+    baseline = Baseline.of(sightings.observe(SOURCE, now_s=scene.now_s))
+    seen = sightings.observe(ELSEWHERE, now_s=scene.now_s)
+    order = Restraint(
+        account=scene.person.account,
+        sid=scene.this.sid,
+        occasion="request",
+        epoch=scene.epoch,
+        approval_required_since=0,
+        judged=Judged(
+            baseline=baseline,
+            observation=seen,
+            verdict=judge.judge(judge.POLICY, baseline, seen),
+        ),
+    )
+    return lambda: restraint.restrain(order, now_s=scene.now_s)
 
 
 def _sign_in(scene: Scene) -> Deed:
@@ -213,6 +271,7 @@ class Operation:
 
     ``ends``: whose sessions are dead once it has returned. ``raises``: it raises the epoch.
     ``needs``: whose tokens it is done with, so that it is refused once they are dead.
+    ``once``: it does nothing where another has raised the epoch before.
     """
 
     prepare: Callable[[Scene], Deed]
@@ -221,6 +280,7 @@ class Operation:
     ends: tuple[str, ...] = ()
     raises: bool = False
     needs: str | None = None
+    once: bool = False
 
 
 NOTHING = type(None)
@@ -257,6 +317,9 @@ ENDINGS: Mapping[str, Operation] = {
         needs="other",
     ),
     "kill": Operation(prepare=_kill, answers=NOTHING, ends=("this", "other"), raises=True),
+    "restrain": Operation(
+        prepare=_restrain, answers=dict, ends=("this", "other"), raises=True, once=True
+    ),
 }
 OPERATIONS: Mapping[str, Operation] = {
     **REFRESHES,
@@ -279,6 +342,9 @@ CLOSEST = [
     ("refresh", "kill", "sign-in"),
     ("retry", "kill", "visit"),
     ("refresh", "end-others", "visit"),
+    ("refresh", "restrain", "restrain"),
+    ("refresh", "restrain", "sign-in"),
+    ("retry", "end-others", "restrain"),
 ]
 """Those triples in which the most can go wrong: what is run if nobody asks for all."""
 
@@ -290,6 +356,8 @@ class Act:
     name: str
     calls: Sequence[int]
     outcome: object
+    wrote: bool
+    """Whether its last call was a write: it has changed something, and did not just look."""
 
     @property
     def operation(self) -> Operation:
@@ -309,7 +377,12 @@ class Act:
     @property
     def answered(self) -> bool:
         """Whether it did what it is for."""
-        return isinstance(self.outcome, self.operation.answers)
+        return isinstance(self.outcome, self.operation.answers) and not self.is_late
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it found that another had done it, and took that for its own."""
+        return self.operation.once and self.outcome == DONE and not self.wrote
 
 
 @dataclass(frozen=True, repr=False)
@@ -330,7 +403,7 @@ class Aftermath:
         """Read what a schedule has left."""
         account = scene.person.account
         acts = [
-            Act(name, run.of(lane), outcome)
+            Act(name, run.of(lane), outcome, wrote=not run.steps[run.of(lane)[-1]].reads)
             for lane, (name, outcome) in enumerate(zip(names, run.outcomes, strict=True))
         ]
         started = [act.outcome.sid for act in acts if isinstance(act.outcome, Family)]
@@ -415,6 +488,7 @@ def _judge(after: Aftermath) -> None:
     _judge_refresh_tokens(after)
     _judge_retries(after)
     _judge_sign_ins(after)
+    _judge_restraint(after)
     _judge_events(after)
     assert sorted(after.listed.sids) == sorted(after.items), "the list has every session"
     _try_access_tokens(after)
@@ -425,7 +499,8 @@ def _judge_outcomes(after: Aftermath) -> None:
     """Whatever is not answered is a documented refusal, and there is a reason for it."""
     for act in after.acts:
         assert act.calls, "it never came to the store"
-        if not act.answered and not isinstance(act.outcome, act.operation.refusals):
+        refused = act.is_late or isinstance(act.outcome, act.operation.refusals)
+        if not act.answered and not refused:
             raise AssertionError(act.name) from _error(act.outcome)
     names = Counter(act.name for act in after.acts)
     presented = Counter({name: names[name] for name in REFRESHES})
@@ -487,13 +562,27 @@ def _judge_retries(after: Aftermath) -> None:
 
 
 def _judge_sign_ins(after: Aftermath) -> None:
-    """What a sign-in has started lives, unless the epoch was raised after its read."""
+    """What a sign-in has started lives, unless the epoch was raised after its read.
+
+    In a quarantine it has started and is good for the lift alone.
+    """
     for act, family in after.started:
         *_, read, written = act.calls
         assert [after.run.steps[at].reads for at in (read, written)] == [True, False]
         later = [one for one in after.raised if one.returned > read]
         assert all(one.returned > written for one in later), "raised between read and write"
-        assert after.is_live(family.sid) is not bool(later)
+        assert after.is_live(family.sid) is (not later and after.standing.is_active)
+
+
+def _judge_restraint(after: Aftermath) -> None:
+    """One kill for one epoch, however many ask for it; and none that asks is the last to know."""
+    done = [act for act in after.acts if act.name == "restrain" and act.answered]
+    assert len(done) <= 1
+    assert after.standing.is_quarantined is bool(done)
+    assert after.standing.epoch == after.scene.epoch + len(after.raised)
+    for act in after.acts:
+        if act.is_late:
+            assert any(one.returned < act.returned for one in after.raised)
 
 
 def _judge_events(after: Aftermath) -> None:
@@ -505,7 +594,16 @@ def _judge_events(after: Aftermath) -> None:
             if item["status"] == sessions.ENDED
         ),
         *(("session-started", family.sid, "") for _, family in after.started),
-        *(("sessions-ended", "", "signed-out") for act in after.raised if act.name != "kill"),
+        *(
+            ("sessions-ended", "", "signed-out")
+            for act in after.raised
+            if act.name in {"end-all", "end-others"}
+        ),
+        *(
+            ("account-quarantined", after.scene.this.sid, "")
+            for act in after.raised
+            if act.name == "restrain"
+        ),
     ]
     told = [
         (event["kind"], event.get("sid", ""), event.get("reason", "")) for event in after.events
@@ -522,7 +620,15 @@ def _try_access_tokens(after: Aftermath) -> None:
     for key, text in given:
         claims = jws.claims_of(text)
         alive = after.is_live(str(claims["sid"])) and claims["epoch"] == after.standing.epoch
-        assert is_admitted(key, text) is alive
+        assert _passes(key, text) is alive
+
+
+def _passes(key: ProofKey, text: str) -> bool:
+    try:
+        admit(key, text)
+    except (*OVER, AccountRestrictedError):
+        return False
+    return True
 
 
 def _try_refresh_tokens(after: Aftermath) -> None:
@@ -587,6 +693,7 @@ def stage(product: Product, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(clients, "READ_TIMEOUT_S", schedules.STEP_TIMEOUT_S)
     tokens.family_keys()
     nonces.fresh()
+    keys.sightings_secret()
     # Its passkey is synced, which counts no signatures: two that its owner gave may cross.
     synced = Authenticator(backup_eligible=True, backed_up=True, counts=False)
     person = Person.with_account(synced)

@@ -224,7 +224,7 @@ def test_a_passkey_lifts_a_quarantine(
     person: Person, quarantined: Family, said: dict[str, bool], told: str
 ) -> None:
     """At once, in its own epoch; the session goes on, and the event says by what."""
-    act = Approvable.model_validate({"kind": "lift-quarantine", **said}).root.act
+    act = Approvable.model_validate({"kind": "lift-quarantine", **said}).act
     lift(quarantined, person.answer(quarantined, act))
     assert (person.standing.status, person.standing.epoch) == (ACTIVE, 2)
     event = records.events(person.account)[-1]

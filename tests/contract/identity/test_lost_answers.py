@@ -15,9 +15,13 @@ from portcullis.errors import InfrastructureError
 from portcullis.evidence.errors import ProofReplayedError
 from portcullis.identity import accounts, families, once, revocation, sessions, sign_in, tokens
 from portcullis.identity.families import InvalidGrantError
+from portcullis.identity.gate import SessionTerminatedError
+from portcullis.identity.standing import QUARANTINED
+from portcullis.source import Source
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (
+    ELSEWHERE,
     OPEN_OPTIONS,
     SIGN_IN,
     SIGN_IN_OPTIONS,
@@ -34,8 +38,10 @@ from tests.contract.identity.people import (
 )
 from tests.support.authenticator import Authenticator
 from tests.support.dpop import ProofKey
-from tests.support.faults import TRANSACTION, Fault, Loss, Operation, Proxy
+from tests.support.faults import TRANSACTION, Dropped, Fault, Loss, Operation, Proxy
 
+NOWHERE = Source.of(address="10.0.0.1", user_agent=SOURCE.user_agent)
+"""An address that no database places."""
 ATTEMPTS = 2
 """What the product's SDK may try for one call."""
 
@@ -92,6 +98,54 @@ def test_a_sealed_retry(losing: Losing, family: Family) -> None:
     session = family.stored
     assert (session.status, session.generation, session.retries) == (sessions.LIVE, 2, 1)
     family.refresh(retried.refresh_token)
+
+
+def test_the_begin_of_a_baseline(losing: Losing, person: Person) -> None:
+    """A sign-in whose answer was lost is judged from its first request on, as any."""
+    key = ProofKey()
+    answer, proof = person.assertion(key), proof_of(key, SIGN_IN)
+    lost = losing.next(TRANSACTION)
+    started = sign_in.sign_in(answer, proof=proof, source=SOURCE, now_s=now())
+    _was_repeated(losing, lost)
+    family = family_of(started, key)
+    with pytest.raises(SessionTerminatedError):
+        admit(family.key, family.access_token, source=ELSEWHERE)
+    assert person.standing.is_quarantined
+
+
+def test_a_kill(losing: Losing, person: Person) -> None:
+    """A kill whose answer was lost refuses its request, and kills once, with one event."""
+    family = person.sign_in()
+    lost = losing.next(TRANSACTION)
+    with pytest.raises(SessionTerminatedError):
+        admit(family.key, family.access_token, source=ELSEWHERE)
+    _was_repeated(losing, lost)
+    assert (person.standing.status, person.standing.epoch) == (QUARANTINED, 2)
+    told = [event["kind"] for event in records.events(person.account)]
+    assert told.count("account-quarantined") == 1
+    assert len(records.verdicts(person.account)) == 1
+
+
+def test_a_demand(losing: Losing, person: Person) -> None:
+    """A demand whose answer was lost lets its request pass once it stands, and is told once."""
+    family = person.sign_in()
+    lost = losing.next(TRANSACTION)
+    admit(family.key, family.access_token, source=NOWHERE)
+    _was_repeated(losing, lost)
+    assert person.standing.approval_required_since > 0
+    told = [event["kind"] for event in records.events(person.account)]
+    assert told.count("approval-demanded") == 1
+
+
+def test_a_first_sight_of_a_place(losing: Losing, person: Person) -> None:
+    """A new place whose recording lost its answer is known: it demands nothing again."""
+    family = person.sign_in()
+    lost = losing.next("UpdateItem")
+    for _ in range(2):
+        admit(family.key, family.access_token, source=NOWHERE)
+    _was_repeated(losing, lost)
+    told = [event["kind"] for event in records.events(person.account)]
+    assert told.count("approval-demanded") == 1
 
 
 def test_a_sign_in(losing: Losing, person: Person) -> None:
@@ -241,13 +295,19 @@ def test_a_rotation_that_is_never_confirmed_is_found_by_the_sealed_retry(
 
 
 def test_anothers_attempt_is_not_ones_own(proxy: Proxy, person: Person) -> None:
-    """A proof used by another request is a replay even to a request whose answer was lost."""
+    """A proof used by another request meanwhile is a replay even to one that has to repeat."""
     proof = proof_of(person.key, TOKEN)
     first, second = person.session_at(1), person.session_at(1)
-    first.refresh(proof=proof)
     proxy.without_idempotency = True
-    lost = proxy.lose_answer(TRANSACTION)
+    proxy.calls.clear()
+
+    def overtake() -> None:
+        first.refresh(proof=proof)
+        raise Dropped
+
+    lost = proxy.meanwhile(TRANSACTION, overtake)
     with pytest.raises(ProofReplayedError):
         second.refresh(proof=proof)
     assert lost.hits == 1
+    assert proxy.count(TRANSACTION) == 1 + ATTEMPTS
     assert second.stored.generation == 1

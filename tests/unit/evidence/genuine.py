@@ -83,6 +83,29 @@ def command(**changes: object) -> str:
     return signed("portcullis-command+jwt", command_claims(**changes))
 
 
+def approval_claims(**changes: object) -> dict[str, object]:
+    """Return the claims of an approval by a code, some replaced or dropped."""
+    return {
+        "iss": ORIGIN,
+        "aud": "ledger",
+        "sub": ACCOUNT,
+        "sid": "session-1",
+        "jkt": USER.jkt,
+        "epoch": 1,
+        "jti": "approval-1",
+        "iat": NOW,
+        "exp": NOW + 120,
+        "until": NOW + 300,
+        "act": {"kind": "transfer", "fields": [OTHER_ACCOUNT, "1.00", "EUR", "key-1"]},
+        "by": "totp",
+    } | changes
+
+
+def approval(**changes: object) -> str:
+    """Return an approval."""
+    return signed("portcullis-approval+jwt", approval_claims(**changes))
+
+
 def receipt_claims(**changes: object) -> dict[str, object]:
     """Return a receipt's claims, some replaced or dropped."""
     return {

@@ -2,9 +2,8 @@
 
 import pytest
 
-from portcullis.edge.request import BODY_BYTES_MAX
-from portcullis.evidence import access_token, commands, dpop, orders
-from portcullis.evidence.commands import Command, Envelope
+from portcullis.evidence import access_token, approvals, commands, dpop, orders
+from portcullis.evidence.commands import ENVELOPE_BYTES_MAX, Command, Envelope
 from portcullis.evidence.errors import EvidenceError
 from portcullis.evidence.keys import PublicKey
 from tests.support import jws
@@ -48,9 +47,15 @@ def test_a_genuine_command_tells_its_order() -> None:
 
 
 def test_a_command_without_a_user_has_no_evidence() -> None:
-    """A partner's command carries neither token nor proof."""
+    """A partner's command carries neither token, proof nor approval."""
     command = accept(genuine.command(proof=jws.ABSENT, token=jws.ABSENT))
-    assert (command.proof, command.token) == (None, None)
+    assert (command.proof, command.token, command.approval) == (None, None, None)
+
+
+def test_an_approval_comes_out_as_it_came() -> None:
+    """A command judges no approval: it carries one, or none."""
+    assert accept(genuine.command(approval="a.b.c")).approval == "a.b.c"
+    refuse(genuine.command(approval=1), "claims")
 
 
 def test_the_claimed_issuer_is_told_unverified() -> None:
@@ -180,7 +185,7 @@ def test_an_oversized_command_is_refused() -> None:
 
 
 def test_the_largest_order_fits_into_a_command() -> None:
-    """What the public edge takes, with the longest token and proof, reaches the ledger.
+    """What the public edge takes, with the longest token, proof and approval, reaches the ledger.
 
     Otherwise a client's own padding would look like an outage, and be retried for ever.
     """
@@ -188,8 +193,9 @@ def test_the_largest_order_fits_into_a_command() -> None:
         body=jws.b64url(b" " * orders.BYTES_MAX),
         token="t" * access_token.CHARS_MAX,
         proof="p" * dpop.CHARS_MAX,
+        approval="a" * approvals.CHARS_MAX,
     )
     compact = jws.sign({"typ": commands.TYP, "alg": "ES256", "kid": PUBLIC.thumbprint}, claims, KEY)
     assert len(compact) <= commands.CHARS_MAX
-    envelope = Envelope(command="c" * min(len(compact), commands.CHARS_MAX)).model_dump_json()
-    assert len(envelope) <= BODY_BYTES_MAX
+    envelope = Envelope(command="c" * commands.CHARS_MAX).model_dump_json()
+    assert len(envelope) <= ENVELOPE_BYTES_MAX

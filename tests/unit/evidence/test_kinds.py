@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from portcullis.evidence import access_token, commands, dpop, receipts
+from portcullis.evidence import access_token, approvals, commands, dpop, receipts
+from portcullis.evidence.access_token import AccessToken
+from portcullis.evidence.approvals import Act
 from portcullis.evidence.errors import EvidenceError
 from tests.support import jws
 from tests.unit.evidence import genuine
@@ -38,23 +40,40 @@ def _as_receipt(compact: str) -> object:
     return receipts.verify(compact, keys=TRUSTED, expected_meaning="meaning-digest")
 
 
+def _as_approval(compact: str) -> object:
+    return approvals.verify(
+        compact,
+        keys=TRUSTED,
+        enrolment_keys=TRUSTED,
+        expected_audience="ledger",
+        expected_origin=ORIGIN,
+        expected_rp_id="api.example.test",
+        expected_token=AccessToken.model_validate(genuine.token_claims()),
+        expected_act=Act.model_validate(genuine.approval_claims()["act"]),
+        now_s=NOW,
+    )
+
+
 GENUINE = {
     "token": genuine.token(),
     "proof": USER.proof("GET", URL, now=NOW),
     "command": genuine.command(),
     "receipt": genuine.receipt(),
+    "approval": genuine.approval(),
 }
 VERIFY: dict[str, Callable[[str], object]] = {
     "token": _as_token,
     "proof": _as_proof,
     "command": _as_command,
     "receipt": _as_receipt,
+    "approval": _as_approval,
 }
 TYPES = {
     "token": access_token.TYP,
     "proof": dpop.TYP,
     "command": commands.TYP,
     "receipt": receipts.TYP,
+    "approval": approvals.TYP,
 }
 
 
