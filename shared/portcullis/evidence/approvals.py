@@ -3,7 +3,8 @@
 The challenge that the passkey signs is the hash of the act. The approval embeds that assertion
 and the passkey's enrolment certificate, and whoever obeys an approval verifies all three: so the
 role that issues approvals mints none by itself. A code of TOTP signs nothing that could be shown
-to anybody. So an approval by one is that role's word alone, and good for little (``TOTP_MAJOR_MAX``).
+to anybody: an approval by one is that role's word alone, and good for little
+(``TOTP_MAJOR_MAX``).
 """
 
 import hashlib

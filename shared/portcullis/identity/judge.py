@@ -49,6 +49,9 @@ class Reason(StrEnum):
     """Answers get lost, or somebody presents the same refresh tokens a moment later."""
 
 
+Version = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$")]
+
+
 class Policy(Strict):
     """What a verdict goes by. ``version`` names it in every record.
 
@@ -56,7 +59,7 @@ class Policy(Strict):
     100 km a location database contradicts itself.
     """
 
-    version: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$")] = "2026-11"
+    version: Version = "2026-11"
     speed_kmh_max: Annotated[int, Field(ge=1, le=100_000)] = 900
     distance_km_min: Annotated[int, Field(ge=0, le=20_038)] = 100
     skew_s_max: Annotated[int, Field(ge=0, le=3600)] = 60
@@ -95,7 +98,7 @@ class Verdict(Strict):
     outcome: Outcome
     reasons: tuple[Reason, ...]
     travel: Travel | None
-    policy: str
+    policy: Version
 
 
 def judge(policy: Policy, baseline: Baseline, observation: Observation) -> Verdict:

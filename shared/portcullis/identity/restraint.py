@@ -11,7 +11,7 @@ from portcullis import entropy
 from portcullis.aws import dynamodb, functions
 from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Statement
 from portcullis.errors import InfrastructureError, NotFoundError
-from portcullis.evidence.orders import AccountId
+from portcullis.evidence.orders import AccountId as Id
 from portcullis.identity import outbox, standing, tables
 from portcullis.identity.judge import Outcome, Verdict
 from portcullis.identity.observations import Baseline, Observation
@@ -41,8 +41,8 @@ class Restraint(Strict):
     a traveller who signs in again is no thief yet.
     """
 
-    account: AccountId
-    sid: str
+    account: Id
+    sid: Id
     occasion: Occasion
     epoch: int
     approval_required_since: int

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from functions.identity.approval_options.handler import handler as ask
+from functions.identity.approve.handler import handler as approve
 from functions.identity.lift_quarantine.handler import handler
 from portcullis import clock
 from portcullis.aws import dynamodb
@@ -27,7 +29,7 @@ from portcullis.identity.tickets import TicketRefusedError
 from portcullis.identity.totp_enrolment import CodeRefusedError
 from portcullis.operations import registry
 from portcullis.operations.registry import OperatorRegistration
-from tests.contract.conftest import INTERNAL_ORIGIN
+from tests.contract.conftest import INTERNAL_ORIGIN, PUBLIC_ORIGIN
 from tests.contract.identity import records
 from tests.contract.identity.coders import Coder
 from tests.contract.identity.conftest import Product
@@ -50,7 +52,7 @@ from tests.support import jws
 from tests.support.authenticator import Authenticator
 from tests.support.commands import Overrides
 from tests.support.dpop import ProofKey
-from tests.support.events import Context, Sent
+from tests.support.events import JSON, Context, Sent
 from tests.support.faults import TRANSACTION, Loss, Proxy
 from tests.support.operator import Operator, lift_path, release_order, release_path
 
@@ -310,13 +312,9 @@ def test_a_provisional_passkey_lifts_nothing(
         options = approving.options(
             LIFT, principal=session.principal("POST", "/approvals/options"), now_s=now()
         )["publicKey"]
-        given = answer.authenticator.get({**options, "allowCredentials": []}, _origin())
+        given = answer.authenticator.get({**options, "allowCredentials": []}, PUBLIC_ORIGIN)
         with only_throttled(product[0]), pytest.raises(PasskeyRefusedError):
             lift(session, Assertion.model_validate(given))
-
-
-def _origin() -> str:
-    return "https://api.example.test"
 
 
 def test_a_lift_of_an_older_epoch_is_refused(
@@ -398,6 +396,31 @@ def test_a_lift_whose_answer_was_lost_is_a_lift(
     lift(quarantined, answer)
     assert fault.hits == 1
     assert kinds(person.account).count("quarantine-lifted") == 1
+
+
+def posted(family: Family, path: str, body: object) -> tuple[int, dict[str, Any]]:
+    """Return status and body of a function's answer to a request behind the gate."""
+    serve = {"/approvals/options": ask, "/approvals": approve}[path]
+    token = family.access_token
+    proof = family.key.proof("POST", PUBLIC_ORIGIN + path, access_token=token, now=now())
+    headers = (*JSON, ("Authorization", f"DPoP {token}"), ("DPoP", proof))
+    sent = Sent(path=path, headers=headers, body=json.dumps(body))
+    answer = serve(sent.to_function(), Context())
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def test_the_routes_give_approvals_and_do_lifts(person: Person, quarantined: Family) -> None:
+    """A lift is 200 and done; an approval is 201, to be shown elsewhere; half an answer is 400."""
+    for kind, status, member in (
+        ("lift-quarantine", 200, "lifted"),
+        ("mint-recovery-codes", 201, "approval"),
+    ):
+        asked, options = posted(quarantined, "/approvals/options", {"kind": kind})
+        assert asked == 200
+        answer = person.authenticator.get(options["publicKey"], PUBLIC_ORIGIN)
+        given, told = posted(quarantined, "/approvals", {"credential": answer})
+        assert (given, member in told) == (status, True)
+    assert posted(quarantined, "/approvals", {"code": "123456"})[0] == 400
 
 
 # The end of a demand

@@ -12,8 +12,10 @@ from hypothesis.stateful import run_state_machine_as_test
 from portcullis import clock
 from portcullis.aws import clients, dynamodb
 from portcullis.identity import nonces, starting, tokens
+from tests.contract.conftest import RESTRAINER
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.machine import SESSIONS_MAX, Between, Machine, Watch
+from tests.support.functions import Functions
 
 STEPS = 30
 EXAMPLES = 12
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.contract
 
 
 def test_every_sequence_ends_as_the_model_foretells(
-    product: Product, monkeypatch: pytest.MonkeyPatch
+    product: Product, functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever order things happen in: no session without a sign-in that was strong enough, no
     live token after a kill, no loss of the last way in, and no more for a provisional factor."""
@@ -56,3 +58,4 @@ def test_every_sequence_ends_as_the_model_foretells(
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
+    assert functions.calls[RESTRAINER] > 0, "nobody was ever seen elsewhere"

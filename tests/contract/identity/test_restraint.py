@@ -421,6 +421,8 @@ def test_the_function_takes_the_order_as_json(person: Person, family: Family) ->
         {"account": "LOCKDOWN"},
         {"account": "a"},
         {"account": None},
+        {"sid": "somebody@example.test"},
+        {"sid": ""},
         {"occasion": "whim"},
         {"epoch": "1"},
         {"epoch": None},
@@ -439,6 +441,18 @@ def test_an_order_that_is_none_is_refused_and_changes_nothing(
         answer = _invoke(order)
     assert answer != DONE
     assert answer["type"] == "urn:portcullis:problem:invalid-body"
+
+
+def test_no_text_of_a_caller_s_own_gets_into_an_event(
+    product: Product, person: Person, family: Family
+) -> None:
+    """Whoever stole a role that judges can name reasons and a policy, and write no word."""
+    order = _order(person, family).model_dump(mode="json")
+    for name, text in (("policy", "Call +44 20 7946 0000"), ("reasons", ["call me"])):
+        spoilt = {**order["judged"]["verdict"], name: text}
+        lie = {**order, "judged": {**order["judged"], "verdict": spoilt}}
+        with unchanged(product[0]):
+            assert _invoke(lie)["type"] == "urn:portcullis:problem:invalid-body"
 
 
 def test_an_unknown_account_is_an_answer_that_is_not_done(product: Product) -> None:

@@ -69,6 +69,8 @@ FORGERIES: dict[str, Forgery] = {
     "a long id": {"claims": {"jti": "j" * 65}},
     "kind deposit": {"claims": {"kind": "deposit"}},
     "kind release-account": {"claims": {"kind": "release-account"}},
+    "kind lock-down": {"claims": {"kind": "lock-down"}},
+    "kind lift-lockdown": {"claims": {"kind": "lift-lockdown"}},
     "an unknown kind": {"claims": {"kind": "reverse"}},
     "no kind": {"claims": {"kind": jws.ABSENT}},
     "no body": {"claims": {"body": jws.ABSENT}},

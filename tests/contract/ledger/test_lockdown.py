@@ -21,7 +21,7 @@ from portcullis.operations.registry import OperatorRegistration
 from portcullis.refusals import DebitNotAllowedError, LockedDownError
 from tests.contract.conftest import INTERNAL_ORIGIN
 from tests.contract.ledger import orders
-from tests.contract.ledger.bank import NOW, ROLES, Bank
+from tests.contract.ledger.bank import NOW, Bank
 from tests.contract.ledger.test_races import Outcome, Wish, ordered
 from tests.support import jws
 from tests.support.faults import TRANSACTION, Proxy
@@ -221,12 +221,3 @@ def test_no_posting_that_read_after_the_freeze_commits(
         print(f"\nlast posting answered {last_s * 1000:+.0f} ms after the freeze's answer")  # noqa: T201
     assert last_s < BOUND_S
     assert sum(bank.audit().balances.values()) == 0
-
-
-def test_a_transfer_is_a_command_of_the_money_zone_still(bank: Bank, office: Office) -> None:
-    """The ledger takes no order to freeze or to lift: its routes post, and nothing else."""
-    giver, taker = bank.holder("5.00"), bank.holder()
-    office.freeze()
-    with bank.unchanged(LockedDownError):
-        body = orders.transfer(taker.account, "1.00")
-        bank.obey(bank.command("transfer", giver, body), role=ROLES["transfer"])

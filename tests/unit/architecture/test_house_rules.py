@@ -155,7 +155,6 @@ def test_a_handler_says_what_it_answers(handler: Path) -> None:
     assert routed or handler.parent.name in {
         "certify_enrolment",
         "gate",
-        "notify",
         "publish",
         "reconcile",
         "register_operator",
