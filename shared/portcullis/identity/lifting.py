@@ -23,8 +23,7 @@ from portcullis.identity.challenges import ChallengeRefusedError
 from portcullis.identity.changes import Change
 from portcullis.identity.operators import CommandReplayedError
 from portcullis.identity.outbox import Event
-from portcullis.identity.release import NoSuchAccountError
-from portcullis.identity.standing import Standing
+from portcullis.identity.standing import NoSuchAccountError, Standing
 
 LIFTS = frozenset({"lift-quarantine", "lift-demand"})
 """The acts that are done where they are approved."""

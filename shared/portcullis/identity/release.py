@@ -13,7 +13,6 @@ from typing import Any
 from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import ConditionFailedError, ContentionError
-from portcullis.errors import NotFoundError
 from portcullis.evidence import orders
 from portcullis.evidence.commands import Command
 from portcullis.evidence.errors import EvidenceError, InvalidCommandError
@@ -23,18 +22,12 @@ from portcullis.identity import once, operators, outbox, recovery_codes, tables
 from portcullis.identity.factors import Factors
 from portcullis.identity.operators import CommandReplayedError
 from portcullis.identity.outbox import Event
+from portcullis.identity.standing import NoSuchAccountError
 
 WAIT_S = 72 * 3_600
 """How long the owner has to hear of a release and to cancel it."""
 ROUNDS_MAX = 6
 PAUSE_S = 0.02
-
-
-class NoSuchAccountError(NotFoundError):
-    """There is no such account."""
-
-    code = "no-such-account"
-    title = "There is no such account."
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from typing import Any, Literal
 from portcullis import entropy
 from portcullis.aws import dynamodb, functions
 from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Statement
-from portcullis.errors import InfrastructureError, NotFoundError
+from portcullis.errors import InfrastructureError
 from portcullis.evidence.orders import AccountId as Id
 from portcullis.identity import outbox, standing, tables
 from portcullis.identity.judge import Outcome, Verdict
 from portcullis.identity.observations import Baseline, Observation
 from portcullis.identity.outbox import Event
-from portcullis.identity.standing import Standing
+from portcullis.identity.standing import NoSuchAccountError, Standing
 from portcullis.schema import Strict
 from portcullis.settings import setting
 
@@ -54,13 +54,6 @@ class Restraint(Strict):
         return self.judged.verdict.outcome is Outcome.KILL and self.occasion != "sign-in"
 
 
-class UnknownAccountError(NotFoundError):
-    """There is no such account to restrain."""
-
-    code = "no-such-account"
-    title = "There is no such account."
-
-
 class RestraintError(InfrastructureError):
     """The restraining function did not say that it has restrained."""
 
@@ -86,7 +79,7 @@ def restrain(restraint: Restraint, *, now_s: int) -> dict[str, Any]:
     Safe to repeat: a standing that has moved on since the verdict was restrained by another.
 
     Raises:
-        UnknownAccountError: there is no such account.
+        NoSuchAccountError: there is no such account.
         InfrastructureError: the store did not answer, or others kept writing events.
     """
     account = restraint.account
@@ -96,7 +89,7 @@ def restrain(restraint: Restraint, *, now_s: int) -> dict[str, Any]:
             (tables.identity(), tables.outbox_key(account)),
         )
         if item is None:
-            raise UnknownAccountError
+            raise NoSuchAccountError
         seen, last = Standing.from_item(item), outbox.last(head)
         write = _tightened(restraint, seen, now_s=now_s)
         if write is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import Check, Item, Statement
-from portcullis.errors import ForbiddenError
+from portcullis.errors import ForbiddenError, NotFoundError
 from portcullis.identity import tables
 
 ACTIVE = "ACTIVE"
@@ -19,6 +19,13 @@ LIFTING = frozenset({("POST", "/approvals/options"), ("POST", "/approvals")})
 """The routes that lead out of a quarantine."""
 FREEZE_S = 86_400
 """How long a recovery freezes what could not be undone."""
+
+
+class NoSuchAccountError(NotFoundError):
+    """There is no such account."""
+
+    code = "no-such-account"
+    title = "There is no such account."
 
 
 class AccountRestrictedError(ForbiddenError):

@@ -22,9 +22,13 @@ from portcullis.identity.gate import SessionTerminatedError
 from portcullis.identity.lifting import NothingDemandedError, NotQuarantinedError
 from portcullis.identity.operators import CommandReplayedError, TwoOperatorsRequiredError
 from portcullis.identity.passkeys import Assertion, PasskeyRefusedError
-from portcullis.identity.release import NoSuchAccountError
 from portcullis.identity.second_factor import by_passkey
-from portcullis.identity.standing import ACTIVE, QUARANTINED, AccountRestrictedError
+from portcullis.identity.standing import (
+    ACTIVE,
+    QUARANTINED,
+    AccountRestrictedError,
+    NoSuchAccountError,
+)
 from portcullis.identity.tickets import TicketRefusedError
 from portcullis.identity.totp_enrolment import CodeRefusedError
 from portcullis.operations import registry

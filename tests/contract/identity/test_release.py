@@ -13,8 +13,8 @@ from portcullis.evidence.orders import BYTES_MAX
 from portcullis.identity import recovery_cancelling, recovery_codes, release, tables
 from portcullis.identity.operators import CommandReplayedError, TwoOperatorsRequiredError
 from portcullis.identity.recovery_codes import RecoveryRefusedError
-from portcullis.identity.release import WAIT_S, NoSuchAccountError, Released
-from portcullis.identity.standing import Standing
+from portcullis.identity.release import WAIT_S, Released
+from portcullis.identity.standing import NoSuchAccountError, Standing
 from portcullis.operations import registry
 from portcullis.operations.registry import OperatorRegistration, Registration
 from tests.contract.conftest import INTERNAL_ORIGIN, PUBLIC_ORIGIN

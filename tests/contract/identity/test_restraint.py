@@ -13,8 +13,8 @@ from portcullis.errors import InfrastructureError
 from portcullis.identity import judge, restraint, revocation, standing
 from portcullis.identity.observations import UNKNOWN, Baseline, Observation, Place
 from portcullis.identity.outbox import Event, append
-from portcullis.identity.restraint import DONE, Judged, Restraint, UnknownAccountError
-from portcullis.identity.standing import ACTIVE, QUARANTINED, Standing
+from portcullis.identity.restraint import DONE, Judged, Restraint
+from portcullis.identity.standing import ACTIVE, QUARANTINED, NoSuchAccountError, Standing
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import Family, Person, now
@@ -304,7 +304,7 @@ def test_an_unknown_account_is_nobody_to_restrain(product: Product, *, kills: bo
         approval_required_since=0,
         judged=_judged(kills=kills, at_s=now()),
     )
-    with unchanged(product[0]), pytest.raises(UnknownAccountError):
+    with unchanged(product[0]), pytest.raises(NoSuchAccountError):
         _restrain(order)
 
 

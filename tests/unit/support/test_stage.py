@@ -22,7 +22,7 @@ from tests.system import test_crowd, test_travel
 def test_an_address_is_where_its_name_says(
     address: str, country: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The packaged list of the registries has it in that country; a move of it would be told here."""
+    """The packaged list of the registries has it in that country; a move would be told here."""
     for database in ("PLACES_DATABASE", "NETWORKS_DATABASE"):
         monkeypatch.setenv(database, places.OFF)
     label, place = places.locate(address)
