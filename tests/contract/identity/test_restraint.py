@@ -193,7 +193,7 @@ def test_events_of_others_are_waited_out(
     order = _order(person, family, kills=kills)
     taken = proxy.meanwhile(
         TRANSACTION,
-        lambda: append(person.account, Event("totp-guessed"), at_s=now()),
+        lambda: append(person.account, Event("second-factor-failing", {"failures": 5}), at_s=now()),
         matching=lambda body: "VERDICT#" in str(body),
         times=2,
     )
