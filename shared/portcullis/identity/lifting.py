@@ -113,8 +113,9 @@ def by_operators(
     _demand_named(account, given[0])
     attempt = entropy.new_id()
     for round_ in range(ROUNDS_MAX):
-        if _commit(account, given, attempt=attempt, now_s=now_s):
-            return now_s
+        since_s = _commit(account, given, attempt=attempt, now_s=now_s)
+        if since_s is not None:
+            return since_s
         time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
     raise ContentionError("lift")
 
@@ -128,30 +129,31 @@ def _demand_named(account: str, command: Command) -> None:
         raise InvalidCommandError
 
 
-def _commit(account: str, given: Sequence[Command], *, attempt: str, now_s: int) -> bool:
-    """Return whether it is written: False if the account's state moved meanwhile."""
+def _commit(account: str, given: Sequence[Command], *, attempt: str, now_s: int) -> int | None:
+    """Return the demand that is written with the lift, None if the account moved meanwhile."""
     item, head, *spent = dynamodb.batch_get(
         (tables.standing(), tables.standing_key(account)),
         (tables.identity(), tables.outbox_key(account)),
         *((tables.once(), tables.command_key(command.iss, command.jti)) for command in given),
     )
-    if all(once.is_of(one, attempt) for one in spent):
-        return True
-    if any(spent):
+    if any(spent) and not all(once.is_of(one, attempt) for one in spent):
         raise CommandReplayedError
     if item is None:
         raise NoSuchAccountError
     seen = Standing.from_item(item)
+    if any(spent):
+        return seen.approval_required_since
     if not seen.is_quarantined:
         raise NotQuarantinedError
+    since_s = max(now_s, seen.approval_required_since)  # never lowered by a clock that is behind
     names: list[Value] = [command.iss.removeprefix(ISSUER_PREFIX) for command in given]
     event = Event("quarantine-lifted", {"by": "operators", "was_you": "unsaid", "operators": names})
     try:
         dynamodb.execute(
             *(operators.used(command, attempt=attempt) for command in given),
-            standing.lifted(seen, approval_required_since=now_s),
+            standing.lifted(seen, approval_required_since=since_s),
             *outbox.numbered(account, event, after=outbox.last(head), at_s=now_s),
         )
     except ConditionFailedError:
-        return False
-    return True
+        return None
+    return since_s
