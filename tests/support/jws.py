@@ -25,7 +25,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 COORDINATE_BYTES = 32
 """RFC 7518 section 3.4: R and S are each as long as the P-256 field element."""
 
-ABSENT = object()
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"  # in the names of tests, which must be the same in every process
+
+
+ABSENT = _Absent()
 """As a member's value: leave that member out, to build what a verifier must refuse."""
 
 

@@ -12,7 +12,7 @@ from tests.support.dpop import ProofKey
 from tests.support.drill_people import KILLED, Players
 from tests.support.owner import Owner
 from tests.support.stack import Stack
-from tests.support.stage import CURRENCY, Stage, stolen
+from tests.support.stage import BROWSER, CURRENCY, Stage, stolen
 from tests.support.story import expect, refused, tell
 from tests.system.deployed import Route, routes
 
@@ -20,9 +20,25 @@ HOME, AWAY = "82.30.10.10", "188.24.10.10"
 """In London and in Bucharest, and not the drill's: its clock is ahead of these tests'."""
 NEIGHBOUR = "90.200.1.1"
 """Another network of the same country."""
+OVER_IPV6 = "2a02:c7f:1234::1"
+"""The same country, by the other protocol."""
+RELAY = "172.225.10.1"
+"""An exit of iCloud Private Relay."""
 CURL = "curl/8.11.0"
+IPAD = BROWSER.replace("Macintosh; Intel Mac OS X 10_15_7", "iPad; CPU OS 18_1 like Mac OS X")
 DEMANDED = "approval-demanded"
 LOCKDOWN = "LOCKDOWN"
+
+FALSE_POSITIVES = {
+    "a mobile network in one city": [(NEIGHBOUR, BROWSER, 1), (HOME, BROWSER, 1)],
+    "a browser's update": [(HOME, BROWSER.replace("18.1", "26.0.1"), 60)],
+    "an iPad asks for the desktop site": [(HOME, IPAD, 5), (HOME, BROWSER, 5)],
+    "IPv6 and IPv4": [(OVER_IPV6, BROWSER, 1), (HOME, BROWSER, 1)],
+    "a recognised VPN, on and off": [(RELAY, BROWSER, 3), (HOME, BROWSER, 3), (RELAY, BROWSER, 3)],
+    "an address that no database knows": [("192.0.2.7", BROWSER, 1), (HOME, BROWSER, 1)],
+    "a clock that steps": [(NEIGHBOUR, BROWSER, 300), (HOME, BROWSER, -8), (HOME, BROWSER, 5)],
+}
+"""By its name: where the client is, what it says it is, and how far the clock moved before."""
 
 GATED = [route for route in routes() if route.is_gated]
 FILLED = {"currency": CURRENCY, "id": "a" * 26}
@@ -137,6 +153,19 @@ def test_another_network_of_the_country_is_nothing(stage: Stage) -> None:
         expect(person.wallets(), 200)
     expect(person.transfer(payee.account, "1.00", CURRENCY), 201)
     assert not {KILLED, DEMANDED} & set(kinds(stage, person))
+
+
+@pytest.mark.parametrize("case", FALSE_POSITIVES)
+def test_what_an_honest_client_does_kills_nobody(stage: Stage, case: str) -> None:
+    """What looks odd and happens every day: the session lives, here and back home."""
+    person = stage.customer(address=HOME)
+    expect(person.wallets(), 200)
+    for address, user_agent, seconds in FALSE_POSITIVES[case]:
+        stage.pass_time(seconds)
+        person.address, person.user_agent = address, user_agent
+        expect(person.wallets(), 200)
+        expect(person.refresh(), 200)
+    assert KILLED not in kinds(stage, person)
 
 
 def test_another_kind_of_device_may_read(stage: Stage) -> None:
