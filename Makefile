@@ -50,7 +50,7 @@ demo: env ## Open two accounts on the running stack and move money between them
 	@$(python) -m tests.support.demo
 
 drill: env ## Steal a session across Europe, on a stack of its own that is removed afterwards
-	@$(python) -m tests.support.drill
+	@PYTHONPATH=shared $(python) -m tests.support.drill
 
 timeline: env ## What happened to an account, from the audit trail (ACCOUNT=id, ARGS="--bucket NAME" for AWS)
 	@PYTHONPATH=shared $(python) -m infra.timeline $(ACCOUNT) $(ARGS)

@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from infra.local.stack import StackError
-from tests.support import drill_money, drill_theft
+from tests.support import drill_history, drill_money, drill_theft
 from tests.support.drill_people import Players
 from tests.support.stage import Stage
 from tests.support.story import Acts, tell
 
 NAME = "portcullis-drill"
-ACTS: Acts[Players] = (*drill_theft.ACTS, *drill_money.ACTS)
+ACTS: Acts[Players] = (*drill_theft.ACTS, *drill_money.ACTS, *drill_history.ACTS)
 
 
 def main() -> int:

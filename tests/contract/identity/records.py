@@ -1,6 +1,6 @@
 """What the identity zone's tables hold, read around the product."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -18,24 +18,24 @@ RESTRICTED = "CLOSED"
 """A standing that allows nothing."""
 
 
-def everything(tables: Tables, *, but: str | None = None) -> dict[str, list[str]]:
+def everything(tables: Tables, *, but: Collection[str] = ()) -> dict[str, list[str]]:
     """Return all items of the identity zone, so that two looks can be compared.
 
-    *but* is the type of item (such as ``BUCKET``) that is left out.
+    *but* are the types of items (such as ``BUCKET``) that are left out.
     """
     return {
         table: sorted(
             repr(sorted(item.items()))
             for item in _scan(tables, table)
-            if item["pk"]["S"].partition("#")[0] != but
+            if item["pk"]["S"].partition("#")[0] not in but
         )
         for table in (tables.identity, tables.standing, tables.once)
     }
 
 
 @contextmanager
-def unchanged(tables: Tables, *, but: str | None = None) -> Iterator[None]:
-    """Demand that nothing is written meanwhile, but for items of one type."""
+def unchanged(tables: Tables, *, but: Collection[str] = ()) -> Iterator[None]:
+    """Demand that nothing is written meanwhile, but for items of some types."""
     before = everything(tables, but=but)
     yield
     assert everything(tables, but=but) == before
@@ -43,7 +43,7 @@ def unchanged(tables: Tables, *, but: str | None = None) -> Iterator[None]:
 
 def only_throttled(tables: Tables) -> AbstractContextManager[None]:
     """Demand that nothing is written meanwhile but that somebody came: nothing is used up."""
-    return unchanged(tables, but="BUCKET")
+    return unchanged(tables, but={"BUCKET", "SIGHTINGS"})
 
 
 def events(account: str) -> list[dict[str, Any]]:

@@ -249,10 +249,10 @@ def test_a_wrong_code_is_charged_and_told(coder: Coder) -> None:
 def test_a_wrong_code_uses_nothing_up(product: Product, coder: Coder) -> None:
     """It is charged, and that is all."""
     challenge, guess = coder.options(PAY)["challenge"], wrong(coder.code())
-    before = records.everything(product[0], but="BUCKET")
+    before = records.everything(product[0], but={"BUCKET"})
     with pytest.raises(CodeRefusedError):
         coder.answer(challenge, guess)
-    after = records.everything(product[0], but="BUCKET")
+    after = records.everything(product[0], but={"BUCKET"})
     changed = [one for table in after for one in after[table] if one not in before[table]]
     assert len(changed) == 1
     assert "BACKOFF#" in changed[0]

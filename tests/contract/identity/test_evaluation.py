@@ -432,7 +432,7 @@ def test_a_kill_that_fails_refuses_all_the_same_and_is_tried_again(
     """Refused, alarmed, nothing else logged and nothing changed; the next request kills."""
     before, (come, refusal) = person.standing, COMING[how]
     caplog.clear()
-    with unchanged(product[0], but="PROOF"), pytest.raises(refusal):
+    with unchanged(product[0], but={"PROOF"}), pytest.raises(refusal):
         come(traveller, ELSEWHERE)
     (alarm,) = caplog.records
     assert (alarm.levelname, alarm.getMessage()) == ("WARNING", "kill-failed")
@@ -515,7 +515,7 @@ def test_without_the_demand_nothing_passes_and_nothing_is_recorded(
 ) -> None:
     """A step-up that cannot be done is no pass: 503, no sight, no rotation; then it is demanded."""
     (come, _), (at, reasons) = COMING[how], NEW[new]
-    with unchanged(product[0], but="PROOF"), pytest.raises(InfrastructureError):
+    with unchanged(product[0], but={"PROOF"}), pytest.raises(InfrastructureError):
         come(traveller, at)
     down()
     come(traveller, at)
