@@ -1,7 +1,9 @@
 """The log: one line of allow-listed fields, and one count."""
 
+import functools
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 import pytest
@@ -97,6 +99,18 @@ def test_an_alarm_is_counted_by_its_code_and_with_all_others(written: Written) -
     )
     (directive,) = metric["_aws"]["CloudWatchMetrics"]
     assert directive["Dimensions"] == [["service"]]
+
+
+def test_threads_count_for_themselves(written: Written, request: pytest.FixtureRequest) -> None:
+    """What one thread counts is neither lost nor taken over by another, and no count fails."""
+    threads, each = 8, 50
+    request.addfinalizer(functools.partial(sys.setswitchinterval, sys.getswitchinterval()))
+    sys.setswitchinterval(1e-6)  # so that they meet inside a count
+    with ThreadPoolExecutor(threads) as crowd:
+        for counted in [crowd.submit(log.alarm, "kill-failed", {}) for _ in range(threads * each)]:
+            counted.result()
+    counts = [entry["kill-failed"] for entry in written.entries() if "kill-failed" in entry]
+    assert counts == [[1.0]] * (threads * each)
 
 
 @pytest.mark.parametrize("count", [0, 7])
