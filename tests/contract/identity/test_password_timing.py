@@ -20,6 +20,7 @@ from tests.contract.identity.people import Person, begin, now
 from tests.support.dpop import ProofKey
 
 SAMPLES = 12
+SERIES_MAX = 3
 PAUSE_S = 3_600
 """Between tries, on the domain's clock: no throttle has anything to remember."""
 MEDIANS_APART_MAX = 0.10
@@ -55,18 +56,31 @@ def refused(product: Product, person: Person) -> dict[str, tuple[str, str]]:
 def test_the_time_of_a_refusal_does_not_tell_its_reason(
     refused: dict[str, tuple[str, str]],
 ) -> None:
-    """Four kinds of refusal take times that a rank test cannot tell apart."""
-    times: dict[str, list[float]] = {kind: [] for kind in refused}
-    clock = itertools.count(now() + PAUSE_S, PAUSE_S)
-    key = ProofKey()
-    for kind, (login, password) in [*refused.items()] * (SAMPLES + 1):
-        times[kind].append(_cost_s(lambda: begin(login, password, key, at_s=next(clock))))  # noqa: B023 called at once
-    measured = {kind: each[1:] for kind, each in times.items()}  # the first warmed up
+    """Four kinds of refusal take times that a rank test cannot tell apart.
+
+    A difference of ours is there in each series; one of a busy machine is not.
+    """
+    clock, key = itertools.count(now() + PAUSE_S, PAUSE_S), ProofKey()
+    found: list[tuple[str, str, float, float]] = []
+    for _ in range(SERIES_MAX):
+        times: dict[str, list[float]] = {kind: [] for kind in refused}
+        for kind, (login, password) in [*refused.items()] * (SAMPLES + 1):
+            times[kind].append(_cost_s(lambda: begin(login, password, key, at_s=next(clock))))  # noqa: B023 called at once
+        found = _told_apart({kind: each[1:] for kind, each in times.items()})  # the first warms up
+        if not found:
+            return
+    assert not found
+
+
+def _told_apart(measured: dict[str, list[float]]) -> list[tuple[str, str, float, float]]:
+    """Return the kinds that their times tell apart."""
+    found = []
     for one, other in itertools.combinations(measured, 2):
         first, second = measured[one], measured[other]
         apart = abs(statistics.median(first) / statistics.median(second) - 1)
-        assert apart < MEDIANS_APART_MAX, (one, other, apart)
-        assert _p(first, second) > P_MIN, (one, other)
+        if apart >= MEDIANS_APART_MAX or _p(first, second) <= P_MIN:
+            found.append((one, other, apart, _p(first, second)))
+    return found
 
 
 def test_the_rank_test_finds_a_difference() -> None:
