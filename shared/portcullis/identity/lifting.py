@@ -10,13 +10,10 @@ from collections.abc import Sequence
 
 from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Statement, Value
+from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Statement
 from portcullis.errors import ConflictError
-from portcullis.evidence import orders
 from portcullis.evidence.approvals import Act, Factor
 from portcullis.evidence.commands import Command
-from portcullis.evidence.errors import EvidenceError, InvalidCommandError
-from portcullis.evidence.operators import ISSUER_PREFIX
 from portcullis.evidence.orders import LiftQuarantine
 from portcullis.identity import once, operators, outbox, standing, tables
 from portcullis.identity.challenges import ChallengeRefusedError
@@ -110,7 +107,7 @@ def by_operators(
         caller_role=caller_role,
         now_s=now_s,
     )
-    _demand_named(account, given[0])
+    operators.demand_named(account, given[0], LiftQuarantine)
     attempt = entropy.new_id()
     for round_ in range(ROUNDS_MAX):
         since_s = _commit(account, given, attempt=attempt, now_s=now_s)
@@ -118,15 +115,6 @@ def by_operators(
             return since_s
         time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
     raise ContentionError("lift")
-
-
-def _demand_named(account: str, command: Command) -> None:
-    try:
-        named = orders.read(command.order, LiftQuarantine).account
-    except EvidenceError as error:
-        raise InvalidCommandError from error
-    if named != account:
-        raise InvalidCommandError
 
 
 def _commit(account: str, given: Sequence[Command], *, attempt: str, now_s: int) -> int | None:
@@ -146,8 +134,10 @@ def _commit(account: str, given: Sequence[Command], *, attempt: str, now_s: int)
     if not seen.is_quarantined:
         raise NotQuarantinedError
     since_s = max(now_s, seen.approval_required_since)  # never lowered by a clock that is behind
-    names: list[Value] = [command.iss.removeprefix(ISSUER_PREFIX) for command in given]
-    event = Event("quarantine-lifted", {"by": "operators", "was_you": "unsaid", "operators": names})
+    event = Event(
+        "quarantine-lifted",
+        {"by": "operators", "was_you": "unsaid", "operators": operators.names(given)},
+    )
     try:
         dynamodb.execute(
             *(operators.used(command, attempt=attempt) for command in given),

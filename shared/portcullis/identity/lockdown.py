@@ -15,16 +15,12 @@ from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Item, Statement, Value
 from portcullis.errors import ConflictError
-from portcullis.evidence import orders
 from portcullis.evidence.commands import Command
-from portcullis.evidence.errors import EvidenceError, InvalidCommandError
-from portcullis.evidence.operators import ISSUER_PREFIX
 from portcullis.evidence.orders import LiftLockdown, LockDown
 from portcullis.identity import once, operators, outbox, tables
 from portcullis.identity.operators import CommandReplayedError
 from portcullis.identity.outbox import Event
 from portcullis.identity.tables import LOCKDOWN
-from portcullis.schema import Strict
 
 PATH, LIFT_PATH = "/lockdown", "/lockdown/lift"
 ROUNDS_MAX = 6
@@ -86,8 +82,8 @@ def lock_down(compact: str, *, caller_role: str | None, now_s: int) -> Lockdown:
         caller_role=caller_role,
         now_s=now_s,
     )
-    frozen = Lockdown(locked=True, since=now_s, reason=_order(given[0], LockDown).reason)
-    event = Event("locked-down", {"operator": _names(given)[0], "reason": frozen.reason})
+    frozen = Lockdown(locked=True, since=now_s, reason=operators.order(given[0], LockDown).reason)
+    event = Event("locked-down", {"operator": operators.names(given)[0], "reason": frozen.reason})
 
     def decide(seen: Lockdown | None, head: Item | None) -> tuple[Lockdown, list[Statement]]:
         if seen is not None and seen.locked:
@@ -119,8 +115,8 @@ def lift(compacts: Sequence[str], *, caller_role: str | None, now_s: int) -> Loc
         caller_role=caller_role,
         now_s=now_s,
     )
-    _order(given[0], LiftLockdown)
-    event = Event("lockdown-lifted", {"operators": list[Value](_names(given))})
+    operators.order(given[0], LiftLockdown)
+    event = Event("lockdown-lifted", {"operators": operators.names(given)})
 
     def decide(seen: Lockdown | None, head: Item | None) -> tuple[Lockdown, list[Statement]]:
         if seen is None or not seen.locked:
@@ -129,17 +125,6 @@ def lift(compacts: Sequence[str], *, caller_role: str | None, now_s: int) -> Loc
         return lifted, [_written(lifted, after=seen), *_told(event, head, at_s=now_s)]
 
     return _committed(given, decide)
-
-
-def _order[Order: Strict](command: Command, model: type[Order]) -> Order:
-    try:
-        return orders.read(command.order, model)
-    except EvidenceError as error:
-        raise InvalidCommandError from error
-
-
-def _names(given: Sequence[Command]) -> list[str]:
-    return [command.iss.removeprefix(ISSUER_PREFIX) for command in given]
 
 
 def _committed(given: Sequence[Command], decide: Decision) -> Lockdown:

@@ -7,16 +7,17 @@ by their keys, which the registry knows and no function can change.
 from collections.abc import Sequence
 
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import Item, Statement
+from portcullis.aws.dynamodb import Item, Statement, Value
 from portcullis.errors import ForbiddenError
-from portcullis.evidence import commands
+from portcullis.evidence import commands, orders
 from portcullis.evidence.commands import Command
 from portcullis.evidence.errors import EvidenceError, InvalidCommandError
 from portcullis.evidence.jws import Jws
 from portcullis.evidence.keys import PublicKey
 from portcullis.evidence.operators import ISSUER_PREFIX, Operator
-from portcullis.evidence.orders import OrderKind
+from portcullis.evidence.orders import LiftQuarantine, OrderKind, ReleaseAccount
 from portcullis.identity import tables
+from portcullis.schema import Strict
 from portcullis.settings import setting
 
 
@@ -83,6 +84,35 @@ def ordered(
     if len(keys) < len(given) or len(told) > 1:
         raise TwoOperatorsRequiredError
     return given
+
+
+def order[Order: Strict](command: Command, model: type[Order]) -> Order:
+    """Return what a command orders.
+
+    Raises:
+        InvalidCommandError: its order is another.
+    """
+    try:
+        return orders.read(command.order, model)
+    except EvidenceError as error:
+        raise InvalidCommandError from error
+
+
+def demand_named(
+    account: str, command: Command, model: type[ReleaseAccount] | type[LiftQuarantine]
+) -> None:
+    """Demand that a command's order names the account that the request names.
+
+    Raises:
+        InvalidCommandError: it does not.
+    """
+    if order(command, model).account != account:
+        raise InvalidCommandError
+
+
+def names(given: Sequence[Command]) -> list[Value]:
+    """Return who gave the commands, for an event to tell."""
+    return [command.iss.removeprefix(ISSUER_PREFIX) for command in given]
 
 
 def used(command: Command, *, attempt: str) -> Statement:

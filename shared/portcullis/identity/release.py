@@ -13,10 +13,7 @@ from typing import Any
 from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import ConditionFailedError, ContentionError
-from portcullis.evidence import orders
 from portcullis.evidence.commands import Command
-from portcullis.evidence.errors import EvidenceError, InvalidCommandError
-from portcullis.evidence.operators import ISSUER_PREFIX
 from portcullis.evidence.orders import ReleaseAccount
 from portcullis.identity import once, operators, outbox, recovery_codes, tables
 from portcullis.identity.factors import Factors
@@ -63,7 +60,7 @@ def release(
         caller_role=caller_role,
         now_s=now_s,
     )
-    _demand_named(account, given[0])
+    operators.demand_named(account, given[0], ReleaseAccount)
     code, attempt = recovery_codes.new_code(), entropy.new_id()
     item = recovery_codes.item(account, code, of_set=entropy.new_id())
     released = Released(code, now_s + WAIT_S)
@@ -72,15 +69,6 @@ def release(
             return released
         time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
     raise ContentionError("release")
-
-
-def _demand_named(account: str, command: Command) -> None:
-    try:
-        named = orders.read(command.order, ReleaseAccount).account
-    except EvidenceError as error:
-        raise InvalidCommandError from error
-    if named != account:
-        raise InvalidCommandError
 
 
 def _commit(
@@ -108,7 +96,7 @@ def _commit(
     event = Event(
         "account-released",
         {
-            "operators": [command.iss.removeprefix(ISSUER_PREFIX) for command in given],
+            "operators": operators.names(given),
             "good_from": released.good_from,
         },
     )
