@@ -9,8 +9,6 @@ import argparse
 import compileall
 import csv
 import fcntl
-import hashlib
-import json
 import os
 import platform
 import py_compile
@@ -22,16 +20,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from infra import release
+from infra.release import ReleaseError
+from infra.stamp import Stamp, digest_of, digest_of_sources, digest_of_tree, remove
 from infra.steps import StepFailedError, run_step
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = "local"
 """The environment of `samconfig.toml` whose functions run on this machine."""
 CORE_LAYER = "CoreLayer"
-PLACEHOLDER = "RELEASE: unreleased"
 LAYER_MOUNT = "/opt"
 FUNCTION_MOUNT = "/var/task"
-RELEASE_HEX_DIGITS = 16
 
 
 class BuildError(Exception):
@@ -42,13 +41,30 @@ def build(project: Path, *, parameters: Mapping[str, str]) -> str:
     """Build `project` into its `.aws-sam/build` and return the release.
 
     The release is a hash over everything that is deployed: layers, functions, templates and
-    `parameters`. The same sources and parameters give the same release in any folder. Hold
+    `parameters`. The same sources and parameters give the same release in any folder. What was
+    built from the same sources before, and not touched since, is not built again. Hold
     `exclusive(project)` from here until the build is deployed.
 
     Raises:
         StepFailedError: `sam build` failed.
-        BuildError: two layers disagree about a version, or the placeholder is missing.
+        BuildError: two layers disagree about a version.
+        ReleaseError: the template has no one place for the release.
     """
+    built = project / ".aws-sam" / "build"
+    sources = digest_of_sources(project, architecture=parameters.get("Architecture", ""))
+    stamp = Stamp.read(project)
+    if stamp is None or not stamp.describes(project, sources=sources):
+        remove(project)
+        content = _make(project, built, parameters)
+        stamp = Stamp(sources=sources, content=content, tree=digest_of_tree(built))
+        stamp.write(project)
+    name = release.derive(stamp.content, parameters=parameters)
+    release.write(built / "template.yaml", name)
+    return name
+
+
+def _make(project: Path, built: Path, parameters: Mapping[str, str]) -> str:
+    """Build, and return a digest of what came out."""
     run_step(
         "Building",
         [
@@ -60,15 +76,13 @@ def build(project: Path, *, parameters: Mapping[str, str]) -> str:
         env=sam_environment(project),
         log=project / ".aws-sam" / "build.log",
     )
-    built = project / ".aws-sam" / "build"
     drop_bytecode(built)
     for layer in layers(built):
         if layer.name != CORE_LAYER:
             prune(layer, held=built / CORE_LAYER)
-    release = derive_release(built, parameters=parameters)
+    content = digest_of((path for path in built.rglob("*") if path.is_file()), root=built)
     compile_bytecode(built)
-    write_release(built / "template.yaml", release)
-    return release
+    return content
 
 
 @contextmanager
@@ -157,21 +171,6 @@ def prune(layer: Path, *, held: Path) -> None:
         _remove_distribution(record)
 
 
-def derive_release(built: Path, *, parameters: Mapping[str, str]) -> str:
-    """Return the name of what is about to be deployed.
-
-    SAM publishes a new version of a function only when it sees a change. It does not see a
-    parameter's value or a nested stack's output, so both count here. Never a number, so that YAML
-    reads it as text.
-    """
-    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
-    for file in sorted(path for path in built.rglob("*") if path.is_file()):
-        name = file.relative_to(built).as_posix().encode()
-        digest.update(hashlib.sha256(name).digest())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return f"r{digest.hexdigest()[:RELEASE_HEX_DIGITS]}"
-
-
 def compile_bytecode(built: Path) -> None:
     """Give every module bytecode that is loaded without a look at its source.
 
@@ -194,18 +193,6 @@ def compile_bytecode(built: Path) -> None:
         )
         if not compiled:
             raise BuildError(f"{folder.name} holds a module that does not compile")
-
-
-def write_release(template: Path, release: str) -> None:
-    """Put the release into the built template, in the place of its placeholder.
-
-    Raises:
-        BuildError: the placeholder does not stand there exactly once.
-    """
-    text = template.read_text()
-    if text.count(PLACEHOLDER) != 1:
-        raise BuildError(f"template.yaml must say `{PLACEHOLDER}` once, in Globals")
-    template.write_text(text.replace(PLACEHOLDER, f"RELEASE: {release}"))
 
 
 def _distributions(layer: Path) -> dict[str, Path]:
@@ -238,7 +225,7 @@ def main() -> int:
             parameters["Architecture"] = host_architecture()
         with exclusive(ROOT):
             print(f"Release {build(ROOT, parameters=parameters)}")
-    except (BuildError, StepFailedError) as error:
+    except (BuildError, ReleaseError, StepFailedError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

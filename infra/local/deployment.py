@@ -15,6 +15,7 @@ from infra.build import (
     sam_environment,
 )
 from infra.local.aws import client, environment
+from infra.release import ReleaseError
 from infra.steps import StepFailedError, run_step
 
 POLL_S = "0.2"
@@ -57,7 +58,7 @@ def deploy(
                 },
                 log=log,
             )
-    except BuildError as error:
+    except (BuildError, ReleaseError) as error:
         raise DeploymentError(str(error)) from error
     except StepFailedError as error:
         raise DeploymentError("\n".join([str(error), *_failures(name, endpoint, began)])) from error

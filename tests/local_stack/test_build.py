@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -101,38 +102,88 @@ def test_one_line_in_the_layer_is_another_release(tmp_path: Path) -> None:
     assert "unreleased" not in built
 
 
+def test_the_same_sources_are_not_built_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With other parameters what was built is released anew; with the first ones it is the same."""
+    project = a_project(tmp_path)
+    first = build.build(project, parameters=PARAMETERS)
+    made = contents(project / ".aws-sam" / "build")
+    assert capsys.readouterr().out.startswith("Building")
+
+    second = build.build(project, parameters=PARAMETERS | {"PublicOrigin": "http://localhost:1"})
+    third = build.build(project, parameters=PARAMETERS)
+
+    assert capsys.readouterr().out == ""
+    assert second != first == third
+    assert contents(project / ".aws-sam" / "build") == made
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "functions/greet/handler.py",
+        "infra/anything.yaml",
+        "samconfig.toml",
+        "shared/requirements.txt",
+        "template.yaml",
+        ".aws-sam/build/CoreLayer/python/greeting/__init__.py",
+        ".aws-sam/build/CoreLayer/python/greeting/another.py",
+        ".aws-sam/build/Greet/__pycache__/handler.cpython-313.pyc",
+        ".aws-sam/build/template.yaml",
+        ".aws-sam/stamp.json",
+    ],
+)
+def test_whatever_was_changed_is_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: str
+) -> None:
+    """A changed source, and a build that somebody has touched, are never taken for built."""
+    project = a_project(tmp_path)
+    build.build(project, parameters=PARAMETERS)
+    honest = contents(project / ".aws-sam" / "build")
+    file = project / changed
+    a_tree(project, {changed: (file.read_text(errors="replace") if file.exists() else "") + "\n"})
+    capsys.readouterr()
+
+    build.build(project, parameters=PARAMETERS)
+
+    assert capsys.readouterr().out.startswith("Building")
+    if changed.startswith(".aws-sam"):
+        assert contents(project / ".aws-sam" / "build") == honest
+
+
+def test_another_architecture_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was built for one processor is never deployed for another."""
+    project = a_project(tmp_path)
+    asked: list[str] = []
+
+    def make(_project: Path, _built: Path, parameters: Mapping[str, str]) -> str:
+        asked.append(parameters["Architecture"])
+        return "content"
+
+    monkeypatch.setattr(build, "_make", make)
+    a_tree(project, {".aws-sam/build/template.yaml": TEMPLATE})
+    for architecture in ("x86_64", "arm64", "arm64", "x86_64"):
+        build.build(project, parameters=PARAMETERS | {"Architecture": architecture})
+    assert asked == ["x86_64", "arm64", "x86_64"]
+
+
+def test_a_build_that_failed_is_not_taken_for_built(tmp_path: Path) -> None:
+    """After a failure the sources of before are built again, not found half done."""
+    project = a_project(tmp_path)
+    build.build(project, parameters=PARAMETERS)
+    a_tree(project, {"shared/requirements.txt": "not a requirement\n"})
+    with pytest.raises(StepFailedError):
+        build.build(project, parameters=PARAMETERS)
+    assert not (project / ".aws-sam" / "stamp.json").exists()
+
+
 def test_a_failed_build_shows_what_sam_said(tmp_path: Path) -> None:
     """A build that fails is refused with the tool's own words."""
     project = a_project(tmp_path)
     a_tree(project, {"shared/requirements.txt": "not a requirement\n"})
     with pytest.raises(StepFailedError, match="Build Failed"):
         build.build(project, parameters=PARAMETERS)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("PublicOrigin", "http://localhost:9080"), ("Another", "value")]
-)
-def test_a_parameter_is_part_of_the_release(tmp_path: Path, name: str, value: str) -> None:
-    """SAM does not see a parameter's value: another value is another release."""
-    a_tree(tmp_path, {"Greet/handler.py": ""})
-    before = build.derive_release(tmp_path, parameters=PARAMETERS)
-    assert build.derive_release(tmp_path, parameters=PARAMETERS | {name: value}) != before
-
-
-def test_moved_bytes_are_another_release(tmp_path: Path) -> None:
-    """What one file loses and its neighbour gains does not cancel out."""
-    one = a_tree(tmp_path / "one", {"F/a.py": "xy", "F/b.py": "z"})
-    two = a_tree(tmp_path / "two", {"F/a.py": "x", "F/b.py": "yz"})
-    assert build.derive_release(one, parameters={}) != build.derive_release(two, parameters={})
-
-
-@pytest.mark.parametrize("template", ["", "RELEASE: r0\n", "RELEASE: unreleased\n" * 2])
-def test_a_template_without_one_placeholder_is_refused(tmp_path: Path, template: str) -> None:
-    """Functions whose release is missing, or somebody's own, are not deployed."""
-    a_tree(tmp_path, {"template.yaml": template})
-    with pytest.raises(BuildError, match="unreleased"):
-        build.write_release(tmp_path / "template.yaml", "r1")
-    assert (tmp_path / "template.yaml").read_text() == template
 
 
 def test_bytecode_loads_without_its_source(tmp_path: Path) -> None:

@@ -27,6 +27,10 @@ TYP = "portcullis-approval+jwt"
 CHARS_MAX = 10_240
 """Room for a certificate, an assertion with an RSA signature, and a client's data."""
 LIFETIME_S = 120
+CHALLENGE_S = 300
+"""How long a challenge may be answered."""
+AHEAD_S_MAX = 5
+"""How far the issuer's clock may be ahead of a verifier's, as for commands."""
 TOTP_MAJOR_MAX = 100
 """What one transfer may move by a code alone, in whole units of its currency."""
 _VERSION = "portcullis/approval/v1"
@@ -80,6 +84,16 @@ class Approval(Strict):
     by: Factor
     assertion: Assertion | None = None
     enrolment: str | None = None
+
+    @property
+    def asked_at_s(self) -> int:
+        """The Unix time at which the act was put before its owner: what ``until`` binds."""
+        return self.until - CHALLENGE_S
+
+    @property
+    def used_until_s(self) -> int:
+        """When the memory of its use may end: no approval of this challenge can live longer."""
+        return self.until + LIFETIME_S
 
     @model_validator(mode="after")
     def _shows_its_factor(self) -> Self:
@@ -165,7 +179,7 @@ def verify(
         raise EvidenceError("approval is for another act")
     if not approval.iat < approval.exp <= approval.iat + LIFETIME_S:
         raise EvidenceError("approval lifetime")
-    if not approval.iat <= min(now_s, approval.until) or now_s >= approval.exp:
+    if not approval.iat <= min(now_s + AHEAD_S_MAX, approval.until) or now_s >= approval.exp:
         raise EvidenceError("approval time")
     if approval.assertion is None or approval.enrolment is None:
         demand_code_suffices(approval.act)

@@ -24,6 +24,8 @@ from portcullis.identity.standing import NoSuchAccountError, Standing
 
 LIFTS = frozenset({"lift-quarantine", "lift-demand"})
 """The acts that are done where they are approved."""
+CODE_WAITS_S = 86_400
+"""How long a demand stands before a code can lift it."""
 ROUNDS_MAX = 6
 PAUSE_S = 0.02
 
@@ -42,13 +44,22 @@ class NothingDemandedError(ConflictError):
     title = "No approval is demanded of this account's transfers."
 
 
+class DemandTooYoungError(ConflictError):
+    """A code of TOTP cannot lift a demand of approvals that is younger than a day."""
+
+    code = "demand-too-young"
+    title = "A code ends this demand one day after it began. Until then approve each transfer."
+
+
 def by_owner(
     act: Act, seen: Standing, *, by: Factor, asked_at_s: int, uses: Sequence[Statement]
 ) -> Change:
     """Return the change that a lift is, of the very quarantine or demand that was *seen*.
 
     Who asked before a demand stood has not approved its end. A quarantine needs no such rule: it
-    ends the session that asked.
+    ends the session that asked. A code is less than a passkey: it can be phished together with
+    the password. So what it lifts leaves a demand behind, or lasted a day that its owner had to
+    object.
 
     Args:
         act: one of ``LIFTS``; a quarantine's says whether the owner had caused it.
@@ -60,25 +71,43 @@ def by_owner(
     Raises:
         NotQuarantinedError: there is no quarantine to lift.
         NothingDemandedError: there is no demand to lift.
+        DemandTooYoungError: a code was given, and the demand is younger than a day.
         ChallengeRefusedError: the demand is younger than the challenge.
     """
+    demand_liftable(act, seen, by=by, asked_at_s=asked_at_s)
+    since_s = seen.approval_required_since
     if act.kind == "lift-quarantine":
-        if not seen.is_quarantined:
-            raise NotQuarantinedError
+        left_s = since_s if by == "passkey" else max(since_s, asked_at_s)
         return Change(
             events=[Event("quarantine-lifted", {"by": by, "was_you": act.fields[0]})],
             statements=uses,
-            standing=standing.lifted(seen, approval_required_since=seen.approval_required_since),
+            standing=standing.lifted(seen, approval_required_since=left_s),
         )
-    if not seen.approval_required_since:
-        raise NothingDemandedError
-    if seen.approval_required_since > asked_at_s:
+    if since_s > asked_at_s:
         raise ChallengeRefusedError
     return Change(
         events=[Event("approval-demand-lifted", {"by": by})],
         statements=uses,
         standing=standing.approval_demanded(seen, since_s=0),
     )
+
+
+def demand_liftable(act: Act, seen: Standing, *, by: Factor, asked_at_s: int) -> None:
+    """Demand that there is something to lift which this factor may lift.
+
+    Raises:
+        NotQuarantinedError: there is no quarantine.
+        NothingDemandedError: no approval is demanded.
+        DemandTooYoungError: a code was given, and the demand is younger than a day.
+    """
+    since_s = seen.approval_required_since
+    if act.kind == "lift-quarantine":
+        if not seen.is_quarantined:
+            raise NotQuarantinedError
+    elif not since_s:
+        raise NothingDemandedError
+    elif by == "totp" and asked_at_s < since_s + CODE_WAITS_S:
+        raise DemandTooYoungError
 
 
 def by_operators(

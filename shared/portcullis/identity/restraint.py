@@ -20,6 +20,9 @@ from portcullis.identity.standing import NoSuchAccountError, Standing
 from portcullis.schema import Strict
 from portcullis.settings import setting
 
+AHEAD_S_MAX = 60
+"""How far an observation may be ahead of this function's clock and still move a demand: a later
+one would stand where no approval of today could reach it."""
 ROUNDS_MAX = 8
 PAUSE_S = 0.02
 
@@ -121,11 +124,13 @@ def _tightened(restraint: Restraint, seen: Standing, *, now_s: int) -> Statement
         return None
     if restraint.kills:
         return standing.quarantined(seen)
-    at_s, demanded_s = restraint.judged.observation.at_s, seen.approval_required_since
+    at_s = min(restraint.judged.observation.at_s, now_s + AHEAD_S_MAX)
+    demanded_s = seen.approval_required_since
     # Demanded after the verdict, or at its moment: by another request, or by an earlier try of
     # this. A demand that was lifted after the verdict is made again.
-    if not seen.is_active or demanded_s > restraint.approval_required_since or demanded_s >= at_s:
+    if demanded_s > restraint.approval_required_since or demanded_s >= at_s:
         return None
+    # In a quarantine, too, whose lift leaves the demand standing.
     return standing.approval_demanded(seen, since_s=max(now_s, at_s))
 
 

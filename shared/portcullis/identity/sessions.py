@@ -106,12 +106,11 @@ class Session:
 
     def is_live(self, standing: Standing, *, now_s: int) -> bool:
         """Whether the session is live: its status, its epoch, the standing, and its age."""
-        return (
-            self.status == LIVE
-            and self.epoch == standing.epoch
-            and standing.is_active
-            and now_s < self.absolute_expires
-        )
+        return standing.is_active and self.stands(standing.epoch, now_s=now_s)
+
+    def stands(self, epoch: int, *, now_s: int) -> bool:
+        """Whether nothing has ended it, whatever the account may do: status, epoch and age."""
+        return self.status == LIVE and self.epoch == epoch and now_s < self.absolute_expires
 
 
 class Use(Enum):

@@ -149,7 +149,7 @@ def approval_demanded(seen: Standing, *, since_s: int) -> Statement:
         tables.standing_key(seen.account),
         {"approval_required_since": since_s},
         where='"epoch" = ? AND "status" = ? AND "approval_required_since" = ?',
-        given=(seen.epoch, ACTIVE, seen.approval_required_since),
+        given=(seen.epoch, seen.status, seen.approval_required_since),
     )
 
 

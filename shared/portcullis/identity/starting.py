@@ -189,7 +189,7 @@ def _elsewhere(seen: State, observation: Observation, *, now_s: int) -> Restrain
         InfrastructureError: the store did not answer.
     """
     listed, account = seen.sessions.sids, seen.standing
-    if not listed or not account.is_active or account.approval_required_since >= now_s:
+    if not listed or account.approval_required_since >= now_s:
         return None
     items = dynamodb.batch_get(
         *((tables.identity(), tables.session_key(sid)) for sid in listed),
@@ -200,7 +200,8 @@ def _elsewhere(seen: State, observation: Observation, *, now_s: int) -> Restrain
         if item is None or baseline is None:
             continue
         session = Session.from_item(item)
-        if not session.is_live(account, now_s=now_s):
+        # Live but for a quarantine, too: after its lift this session would be as good as any.
+        if not session.stands(account.epoch, now_s=now_s):
             continue
         verdict = judge.judge(judge.POLICY, baseline, observation)
         if verdict.outcome is Outcome.KILL:

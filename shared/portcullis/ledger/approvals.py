@@ -34,11 +34,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """A verified approval: where it is used once, until when that is remembered, and its time."""
+    """A verified approval: where it is used once, until when that is remembered.
+
+    ``asked_at_s``: when its act was put before the owner. A demand that is younger wants another.
+    """
 
     key: Key
     consumed_until_s: int
-    at_s: int
+    asked_at_s: int
 
 
 def verified(shown: Shown | None) -> Approved | None:
@@ -68,6 +71,6 @@ def verified(shown: Shown | None) -> Approved | None:
     return Approved(
         key=tables.approval_key(approval.jti),
         # A command that was given while the approval lived may still come for as long as it lives.
-        consumed_until_s=approval.exp + LIFETIME_S + ISSUED_AHEAD_S_MAX,
-        at_s=approval.iat,
+        consumed_until_s=approval.used_until_s + LIFETIME_S + ISSUED_AHEAD_S_MAX,
+        asked_at_s=approval.asked_at_s,
     )

@@ -196,7 +196,7 @@ def _standing(order: Order, approved: Approved | None, now_s: int) -> list[State
     given: tuple[Value, ...] = (ACTIVE, order.epoch, now_s)
     if order.is_outgoing:
         where += ' AND "approval_required_since" <= ?'
-        given = (*given, approved.at_s if approved else NEVER)
+        given = (*given, approved.asked_at_s if approved else NEVER)
     key = tables.standing_key(order.debited_account)
     return [dynamodb.demand(tables.standing(), key, where=where, given=given)]
 

@@ -145,8 +145,8 @@ def _demand_allowed(
         raise DebitNotAllowedError
     if now_s < seen["frozen_until"]:
         raise DebitNotAllowedError
-    approved_at_s = approved.at_s if approved else book.NEVER
-    if order.is_outgoing and seen["approval_required_since"] > approved_at_s:
+    asked_at_s = approved.asked_at_s if approved else book.NEVER
+    if order.is_outgoing and seen["approval_required_since"] > asked_at_s:
         raise ApprovalRequiredError
 
 
