@@ -112,7 +112,7 @@ def both_are_on_record(players: Players) -> str:
 def no_cent_is_lost(players: Players) -> str:
     """After all this Bob has what he was paid, and no more."""
     expect(players.bob.sign_in(), 200)
-    held, paid = balance(players.bob), 4 * Decimal(SMALL)
+    held, paid = balance(players.bob), 5 * Decimal(SMALL)
     check("four payments", kept=held == paid)
     return f"200 {held} {CURRENCY}"
 

@@ -1,13 +1,15 @@
 """The drill's first acts: a session is stolen, is killed, and its owner comes back."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from tests.support import inside, jws
 from tests.support.client import Client
 from tests.support.demo import balance
 from tests.support.drill_people import DEPOSIT, KILLED, PASSWORD, SMALL, Players
 from tests.support.http import Reply
-from tests.support.owner import STEP_S, Owner, totp_code
+from tests.support.owner import APPROVAL, STEP_S, Owner, totp_code
 from tests.support.stage import CURRENCY, stolen
 from tests.support.story import Acts, check, expect, refused
 
@@ -15,6 +17,7 @@ EVERY_S = 300
 READS = 72
 """Six hours of reads, one in five minutes."""
 FOUR_MINUTES_S = 240
+CODED = "by-a-code"
 
 
 def _reads_on(owner: Client) -> None:
@@ -96,13 +99,13 @@ def alice_signs_in(players: Players) -> str:
 
 def a_read_is_refused(players: Players) -> str:
     """But to read is not, before she has lifted the quarantine."""
-    return refused(players.alice.wallets(), 401, "account-restricted")
+    return refused(players.alice.wallets(), 401, "account-quarantined")
 
 
 def neither_is_money(players: Players) -> str:
     """Nor to order a transfer."""
     reply = players.alice.transfer(players.bob.account, SMALL, CURRENCY)
-    return refused(reply, 401, "account-restricted")
+    return refused(reply, 401, "account-quarantined")
 
 
 def alice_lifts_it(players: Players) -> str:
@@ -175,7 +178,7 @@ def carol_is_robbed(players: Players) -> str:
 def carol_signs_in(players: Players) -> str:
     """She signs in with the strongest that she has, a code: and reads nothing yet."""
     _sign_in_with_code(players)
-    return refused(players.carol.wallets(), 401, "account-restricted")
+    return refused(players.carol.wallets(), 401, "account-quarantined")
 
 
 def the_same_code_lifts_nothing(players: Players) -> str:
@@ -189,6 +192,24 @@ def carol_lifts_it(players: Players) -> str:
     expect(_lift_by_code(players), 200)
     expect(players.carol.wallets(), 200)
     return "200"
+
+
+def her_money_waits(players: Players) -> str:
+    """A code can be phished like her password: money waits for an approval."""
+    reply = players.carol.transfer(players.bob.account, SMALL, CURRENCY, CODED)
+    return refused(reply, 403, "approval-required")
+
+
+def a_code_pays_a_little(players: Players) -> str:
+    """A code approves one small transfer, and that goes through."""
+    _next_step(players)
+    amount = {"amount": SMALL, "currency": CURRENCY}
+    asked = {"kind": "transfer", "to_account": players.bob.account, "amount": amount, "key": CODED}
+    approval = expect(_answered_by_code(players, asked), 201).json["approval"]
+    headers = [(APPROVAL, approval)]
+    paid = players.carol.transfer(players.bob.account, SMALL, CURRENCY, CODED, headers=headers)
+    expect(paid, 201)
+    return f"201 {SMALL} {CURRENCY}"
 
 
 def _login(owner: Owner) -> str:
@@ -211,7 +232,10 @@ def _sign_in_with_code(players: Players) -> None:
 
 
 def _lift_by_code(players: Players) -> Reply:
-    asked = {"kind": "lift-quarantine", "was_you": True}
+    return _answered_by_code(players, {"kind": "lift-quarantine", "was_you": True})
+
+
+def _answered_by_code(players: Players, asked: Mapping[str, Any]) -> Reply:
     options = expect(players.carol.send("POST", "/approvals/options", asked), 200).json
     given = {"challenge": options["challenge"], "code": _code(players)}
     return players.carol.send("POST", "/approvals", given)
@@ -253,6 +277,8 @@ ACTS: Acts[Players] = (
             carol_signs_in,
             the_same_code_lifts_nothing,
             carol_lifts_it,
+            her_money_waits,
+            a_code_pays_a_little,
         ),
     ),
 )

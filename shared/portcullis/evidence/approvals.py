@@ -87,8 +87,8 @@ class Approval(Strict):
 
     @property
     def asked_at_s(self) -> int:
-        """The Unix time at which the act was put before its owner: what ``until`` binds."""
-        return self.until - CHALLENGE_S
+        """The Unix time at which the act was put before its owner; ``until`` is what was signed."""
+        return min(self.iat, self.until - CHALLENGE_S)
 
     @property
     def used_until_s(self) -> int:

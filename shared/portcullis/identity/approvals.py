@@ -15,9 +15,13 @@ from portcullis.settings import setting, settings_list
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """A verified approval: its id, to be used once, and the passkey that gave it."""
+    """A verified approval: its id, to be used once, and the passkey that gave it.
+
+    ``used_until_s``: until when its use must be remembered.
+    """
 
     id: str
+    used_until_s: int
     credential_id: bytes
 
 
@@ -43,7 +47,7 @@ def verified(compact: str | None, act: Act, *, token: AccessToken, now_s: int) -
             expected_act=act,
             now_s=now_s,
         )
-        return Approved(approval.jti, _credential_id(certificate))
+        return Approved(approval.jti, approval.used_until_s, _credential_id(certificate))
     except EvidenceError as error:
         raise ApprovalRefusedError from error
 

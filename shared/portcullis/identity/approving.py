@@ -5,6 +5,7 @@ code of TOTP, where a code suffices. The answer is an approval, to be shown wher
 but a lift happens here, in the transaction that uses the challenge up.
 """
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -16,7 +17,7 @@ from portcullis.aws.kms import Signer
 from portcullis.errors import ConflictError
 from portcullis.evidence import approvals
 from portcullis.evidence.access_token import AccessToken
-from portcullis.evidence.approvals import Act, Approval
+from portcullis.evidence.approvals import Act, Approval, Factor
 from portcullis.evidence.assertions import Assertion as EmbeddedAssertion
 from portcullis.evidence.encoding import b64url, unb64url
 from portcullis.evidence.errors import EvidenceError
@@ -36,7 +37,7 @@ from portcullis.identity.challenges import Ceremony, Challenge, ChallengeRefused
 from portcullis.identity.changes import Change, Principal, Seen
 from portcullis.identity.factors import EnrolledPasskey, Factors
 from portcullis.identity.passkeys import Assertion, CounterRegressedError, PasskeyRefusedError
-from portcullis.identity.standing import AccountRestrictedError
+from portcullis.identity.standing import AccountQuarantinedError, Standing
 from portcullis.identity.totp import Code
 from portcullis.identity.totp_enrolment import CodeRefusedError
 from portcullis.schema import Strict
@@ -75,15 +76,25 @@ def options(act: Act, *, principal: Principal, now_s: int) -> dict[str, Any]:
         TooManyRequestsError: too many approvals of this account.
         NoApproverError: the account has no established passkey, and a code does not suffice, or
             there is no established TOTP.
+        AccountQuarantinedError: the account is quarantined, and it is not the lift.
+        RefusedError: one of ``lifting.demand_liftable``: nobody answers what must then fail.
         ProofReplayedError: the proof was used before.
         InfrastructureError: the store did not answer.
     """
     account = principal.token.sub
     throttle.admit(throttle.APPROVALS_BY_ACCOUNT, account, now_s=now_s)
-    held = dynamodb.get(tables.identity(), tables.factors_key(account))
-    if held is None:
+    held, stands = dynamodb.batch_get(
+        (tables.identity(), tables.factors_key(account)),
+        (tables.standing(), tables.standing_key(account)),
+    )
+    if held is None or stands is None:
         raise NoApproverError
     passkeys_, totp = _approvers(Factors.from_item(held), now_s=now_s)
+    seen = Standing.from_item(stands)
+    _demand_allowed(act, seen)
+    if act.kind in lifting.LIFTS:
+        by: Factor = "passkey" if passkeys_ else "totp"
+        lifting.demand_liftable(act, seen, by=by, asked_at_s=now_s)
     if passkeys_:
         challenge = _hashed(act, principal, now_s=now_s)
         allow = [one.credential_id for one in passkeys_]
@@ -118,7 +129,8 @@ def by_passkey(assertion: Assertion, *, principal: Principal, now_s: int) -> str
     It is signed before the challenge is used up: a failure of KMS spends nothing.
 
     Raises:
-        ChallengeRefusedError: the challenge is not this session's to answer now.
+        ChallengeRefusedError: the challenge is not this session's to answer now, or not the hash
+            of the act that is stored with it.
         PasskeyRefusedError: the response does not verify, or the passkey is provisional or none
             of the account's.
         CounterRegressedError: the passkey's counter went back; its owner is told.
@@ -151,6 +163,9 @@ def by_passkey(assertion: Assertion, *, principal: Principal, now_s: int) -> str
             counters.counted(passkey, asserted, now_s=now_s),
         ]
         act = _act(challenge, seen)
+        # What is stored says nothing that the passkey has not signed.
+        if challenge.value != _hash(act, challenge.facts, principal.token):
+            raise ChallengeRefusedError
         if act.kind in lifting.LIFTS:
             return lifting.by_owner(
                 act, seen.standing, by="passkey", asked_at_s=_asked_at_s(challenge), uses=uses
@@ -251,16 +266,20 @@ def _approvers(held: Factors, *, now_s: int) -> tuple[tuple[EnrolledPasskey, ...
 
 def _hashed(act: Act, principal: Principal, *, now_s: int) -> Challenge:
     """Give out the challenge that a passkey signs: the hash of the act."""
-    approval, token = entropy.new_id(), principal.token
-    value = approvals.challenge(
+    approval = entropy.new_id()
+    value = _hash(act, {"approval": approval, "until": _until_s(now_s)}, principal.token)
+    return _issued("approve", act, principal, value=value, approval=approval, now_s=now_s)
+
+
+def _hash(act: Act, facts: Mapping[str, Any], token: AccessToken) -> bytes:
+    return approvals.challenge(
         act,
         origin=setting("PUBLIC_ORIGIN"),
-        approval=approval,
+        approval=facts["approval"],
         account=token.sub,
         sid=token.sid,
-        until_s=_until_s(now_s),
+        until_s=facts["until"],
     )
-    return _issued("approve", act, principal, value=value, approval=approval, now_s=now_s)
 
 
 def _issued(
@@ -288,11 +307,11 @@ def _issued(
 
 
 def _until_s(now_s: int) -> int:
-    return now_s + challenges.LIFETIME_S
+    return now_s + approvals.CHALLENGE_S
 
 
 def _asked_at_s(challenge: Challenge) -> int:
-    return int(challenge.facts["until"]) - challenges.LIFETIME_S
+    return int(challenge.facts["until"]) - approvals.CHALLENGE_S
 
 
 def _value(challenge: str) -> bytes:
@@ -323,12 +342,21 @@ def _act(challenge: Challenge, seen: Seen) -> Act:
     """Return the act that a challenge is about.
 
     Raises:
-        AccountRestrictedError: the account is quarantined, and it is not the lift.
+        AccountQuarantinedError: the account is quarantined, and it is not the lift.
     """
     act = Act(kind=challenge.facts["kind"], fields=list(challenge.facts["fields"]))
-    if seen.standing.is_quarantined and act.kind != "lift-quarantine":
-        raise AccountRestrictedError
+    _demand_allowed(act, seen.standing)
     return act
+
+
+def _demand_allowed(act: Act, seen: Standing) -> None:
+    """Demand that the account's standing lets this act be approved.
+
+    Raises:
+        AccountQuarantinedError: the account is quarantined, and it is not the lift.
+    """
+    if seen.is_quarantined and act.kind != "lift-quarantine":
+        raise AccountQuarantinedError
 
 
 def _signed(

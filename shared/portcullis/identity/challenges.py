@@ -12,11 +12,12 @@ from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import ConditionFailedError, Item, Statement, Value
 from portcullis.errors import InvalidError
+from portcullis.evidence.approvals import CHALLENGE_S
 from portcullis.evidence.dpop import Proof
 from portcullis.evidence.errors import ProofReplayedError
 from portcullis.identity import once, tables
 
-LIFETIME_S = 300
+LIFETIME_S = CHALLENGE_S
 CHALLENGE_BYTES = 32
 UNUSED = ""
 

@@ -32,7 +32,7 @@ from portcullis.identity.assurance import Route
 from portcullis.identity.factors import Factors
 from portcullis.identity.gate import SessionEndedError, SessionTerminatedError
 from portcullis.identity.outbox import Event
-from portcullis.identity.standing import AccountFrozenError, AccountRestrictedError, Standing
+from portcullis.identity.standing import AccountFrozenError, Standing
 from portcullis.refusals import ApprovalRefusedError, ApprovalRequiredError
 
 ROUNDS_MAX = 6
@@ -150,6 +150,7 @@ def commit(
     Raises:
         SessionEndedError: the caller's session is over.
         SessionTerminatedError: the account's epoch has moved on.
+        AccountQuarantinedError: the account is quarantined, and the route does not lift that.
         AccountRestrictedError: the account's standing does not allow it.
         ApprovalRefusedError: the approval was used, or its passkey is no factor any more.
         ProofReplayedError: the proof has done another deed.
@@ -163,7 +164,7 @@ def commit(
         change = decide(seen)
         try:
             dynamodb.execute(
-                *_statements(principal, seen, change, attempt=attempt, now_s=now_s),
+                *_statements(principal, seen, change, attempt=attempt),
                 *_told(principal, seen, change, now_s=now_s),
             )
         except ConditionFailedError:
@@ -199,8 +200,7 @@ def _read(
         raise SessionTerminatedError
     if session["status"] != sessions.LIVE or now_s >= session["absolute_expires"]:
         raise SessionEndedError
-    if not seen.permits(principal.route):
-        raise AccountRestrictedError
+    seen.demand_permitted(principal.route)
     held = Factors.from_item(enrolled)
     if approved is not None:
         spent, rest = rest[0], rest[1:]
@@ -210,10 +210,14 @@ def _read(
 
 
 def _statements(
-    principal: Principal, seen: Seen, change: Change, *, attempt: str, now_s: int
+    principal: Principal, seen: Seen, change: Change, *, attempt: str
 ) -> list[Statement]:
     token, approved = principal.token, principal.approved
-    spent = [once.approval_insert(approved.id, attempt=attempt, now_s=now_s)] if approved else []
+    spent = (
+        [once.approval_insert(approved.id, until_s=approved.used_until_s, attempt=attempt)]
+        if approved
+        else []
+    )
     held = (
         factors.demanded(seen.factors)
         if change.factors is None

@@ -5,20 +5,15 @@ operators lift for an owner who has none left; then money waits for the owner's 
 Whatever a quarantine killed stays dead: the epoch is not lowered.
 """
 
-import time
 from collections.abc import Sequence
 
-from portcullis import entropy
-from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Statement
+from portcullis.aws.dynamodb import Item, Statement
 from portcullis.errors import ConflictError
 from portcullis.evidence.approvals import Act, Factor
-from portcullis.evidence.commands import Command
 from portcullis.evidence.orders import LiftQuarantine
-from portcullis.identity import once, operators, outbox, standing, tables
+from portcullis.identity import operators, outbox, standing, tables
 from portcullis.identity.challenges import ChallengeRefusedError
 from portcullis.identity.changes import Change
-from portcullis.identity.operators import CommandReplayedError
 from portcullis.identity.outbox import Event
 from portcullis.identity.standing import NoSuchAccountError, Standing
 
@@ -26,8 +21,6 @@ LIFTS = frozenset({"lift-quarantine", "lift-demand"})
 """The acts that are done where they are approved."""
 CODE_WAITS_S = 86_400
 """How long a demand stands before a code can lift it."""
-ROUNDS_MAX = 6
-PAUSE_S = 0.02
 
 
 class NotQuarantinedError(ConflictError):
@@ -137,42 +130,22 @@ def by_operators(
         now_s=now_s,
     )
     operators.demand_named(account, given[0], LiftQuarantine)
-    attempt = entropy.new_id()
-    for round_ in range(ROUNDS_MAX):
-        since_s = _commit(account, given, attempt=attempt, now_s=now_s)
-        if since_s is not None:
-            return since_s
-        time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
-    raise ContentionError("lift")
-
-
-def _commit(account: str, given: Sequence[Command], *, attempt: str, now_s: int) -> int | None:
-    """Return the demand that is written with the lift, None if the account moved meanwhile."""
-    item, head, *spent = dynamodb.batch_get(
-        (tables.standing(), tables.standing_key(account)),
-        (tables.identity(), tables.outbox_key(account)),
-        *((tables.once(), tables.command_key(command.iss, command.jti)) for command in given),
-    )
-    if any(spent) and not all(once.is_of(one, attempt) for one in spent):
-        raise CommandReplayedError
-    if item is None:
-        raise NoSuchAccountError
-    seen = Standing.from_item(item)
-    if any(spent):
-        return seen.approval_required_since
-    if not seen.is_quarantined:
-        raise NotQuarantinedError
-    since_s = max(now_s, seen.approval_required_since)  # never lowered by a clock that is behind
     event = Event(
         "quarantine-lifted",
         {"by": "operators", "was_you": "unsaid", "operators": operators.names(given)},
     )
-    try:
-        dynamodb.execute(
-            *(operators.used(command, attempt=attempt) for command in given),
+
+    def decide(item: Item | None, head: Item | None) -> tuple[int, Sequence[Statement]]:
+        if item is None:
+            raise NoSuchAccountError
+        seen = Standing.from_item(item)
+        if not seen.is_quarantined:
+            raise NotQuarantinedError
+        since_s = max(now_s, seen.approval_required_since)  # never lowered by a clock behind
+        return since_s, [
             standing.lifted(seen, approval_required_since=since_s),
             *outbox.numbered(account, event, after=outbox.last(head), at_s=now_s),
-        )
-    except ConditionFailedError:
-        return None
-    return since_s
+        ]
+
+    stands = tables.standing(), tables.standing_key(account)
+    return operators.commit(given, decide, on=stands, account=account)

@@ -7,7 +7,7 @@ a committed write must not look like an attack.
 from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.aws.dynamodb import ConditionFailedError, Item, Put, Statement, Value
-from portcullis.evidence import approvals, dpop
+from portcullis.evidence import dpop
 from portcullis.evidence.dpop import Proof
 from portcullis.evidence.errors import ProofReplayedError
 from portcullis.identity import tables
@@ -28,11 +28,10 @@ def deed_insert(proof: Proof, *, attempt: str) -> Statement:
     return dynamodb.insert(tables.once(), {**_used(proof, attempt), **tables.deed_key(proof)})
 
 
-def approval_insert(approval: str, *, attempt: str, now_s: int) -> Statement:
-    """Return the write that uses an approval up."""
-    ttl = now_s + 2 * approvals.LIFETIME_S
+def approval_insert(approval: str, *, until_s: int, attempt: str) -> Statement:
+    """Return the write that uses an approval up, remembered until then."""
     return dynamodb.insert(
-        tables.once(), {**tables.approval_key(approval), "attempt": attempt, "ttl": ttl}
+        tables.once(), {**tables.approval_key(approval), "attempt": attempt, "ttl": until_s}
     )
 
 

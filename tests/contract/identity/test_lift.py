@@ -12,14 +12,26 @@ from functions.identity.approve.handler import handler as approve
 from functions.identity.lift_quarantine.handler import handler
 from portcullis import clock
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError
+from portcullis.aws.dynamodb import ConditionFailedError, Value
 from portcullis.evidence.approvals import Act
 from portcullis.evidence.errors import InvalidCommandError
-from portcullis.identity import approving, lifting, recovery_codes, sign_in, standing
+from portcullis.identity import (
+    approving,
+    lifting,
+    passkeys,
+    recovery_codes,
+    sign_in,
+    standing,
+    tables,
+)
 from portcullis.identity.approvable import Approvable
 from portcullis.identity.challenges import LIFETIME_S, ChallengeRefusedError
 from portcullis.identity.gate import SessionTerminatedError
-from portcullis.identity.lifting import NothingDemandedError, NotQuarantinedError
+from portcullis.identity.lifting import (
+    DemandTooYoungError,
+    NothingDemandedError,
+    NotQuarantinedError,
+)
 from portcullis.identity.operators import CommandReplayedError, TwoOperatorsRequiredError
 from portcullis.identity.passkeys import Assertion, PasskeyRefusedError
 from portcullis.identity.second_factor import by_passkey
@@ -70,6 +82,7 @@ LIFT = Act(kind="lift-quarantine", fields=["unsaid"])
 LIFT_DEMAND = Act(kind="lift-demand", fields=[])
 MINT = Act(kind="mint-recovery-codes", fields=[])
 RACES = 10
+DAY_S = 86_400
 
 type Pair = tuple[Operator, Operator]
 
@@ -86,6 +99,13 @@ def lift(family: Family, answer: Assertion) -> None:
     """Answer the options of a lift with the passkey."""
     principal = family.principal("POST", "/approvals")
     assert approving.by_passkey(answer, principal=principal, now_s=now()) is None
+
+
+def unasked(person: Person, family: Family, act: Act) -> Assertion:
+    """Return the passkey's answer to what the role of the options could ask by itself."""
+    principal = family.principal("POST", "/approvals/options")
+    options = passkeys.request_options(approving._hashed(act, principal, now_s=now()), allow=[])
+    return Assertion.model_validate(person.authenticator.get(options, PUBLIC_ORIGIN))
 
 
 def present(answer: Assertion, key: ProofKey) -> Family:
@@ -210,12 +230,9 @@ def test_a_quarantined_account_changes_nothing(
     product: Product, person: Person, quarantined: Family
 ) -> None:
     """Not even with a passkey's approval: there is no approval to be had for anything else."""
-    answer = person.answer(quarantined, MINT)
     principal = quarantined.principal("POST", "/recovery-codes", act=MINT)
     with only_throttled(product[0]), pytest.raises(AccountRestrictedError):
-        approving.by_passkey(
-            answer, principal=quarantined.principal("POST", "/approvals"), now_s=now()
-        )
+        person.answer(quarantined, MINT)
     with only_throttled(product[0]), pytest.raises(AccountRestrictedError):
         recovery_codes.mint(principal, now_s=now())
 
@@ -270,13 +287,16 @@ def test_a_code_lifts_where_there_is_no_passkey(
     assert coder.answer(challenge, coder.code()) is None
     assert person.standing.status == ACTIVE
     assert records.events(person.account)[-1]["by"] == "totp"
+    assert person.standing.approval_required_since == coder.at_s, "money waits for approvals"
 
 
 def test_where_nothing_is_quarantined_nothing_is_lifted(
     product: Product, person: Person, family: Family
 ) -> None:
-    """It is refused in words of its own, and uses nothing up."""
-    answer = person.answer(family, LIFT)
+    """Nobody is asked to; and whoever was is refused in words of its own, and uses nothing up."""
+    with only_throttled(product[0]), pytest.raises(NotQuarantinedError):
+        person.answer(family, LIFT)
+    answer = unasked(person, family, LIFT)
     with only_throttled(product[0]), pytest.raises(NotQuarantinedError):
         lift(family, answer)
 
@@ -444,8 +464,10 @@ def test_a_passkey_ends_the_demand_of_approvals(
 def test_where_nothing_is_demanded_nothing_ends(
     product: Product, person: Person, family: Family
 ) -> None:
-    """It is refused in words of its own, and uses nothing up."""
-    answer = person.answer(family, LIFT_DEMAND)
+    """Nobody is asked to; and whoever was is refused in words of its own, and uses nothing up."""
+    with only_throttled(product[0]), pytest.raises(NothingDemandedError):
+        person.answer(family, LIFT_DEMAND)
+    answer = unasked(person, family, LIFT_DEMAND)
     with only_throttled(product[0]), pytest.raises(NothingDemandedError):
         lift(family, answer)
 
@@ -453,11 +475,64 @@ def test_where_nothing_is_demanded_nothing_ends(
 def test_a_quarantined_account_ends_no_demand(
     product: Product, person: Person, quarantined: Family
 ) -> None:
-    """First things first."""
+    """Nor does it approve anything else: first things first."""
     records.demand_approval(product[0], person.account, since=now() - 60)
-    answer = person.answer(quarantined, LIFT_DEMAND)
-    with only_throttled(product[0]), pytest.raises(AccountRestrictedError):
-        lift(quarantined, answer)
+    for act in (LIFT_DEMAND, MINT):
+        with only_throttled(product[0]), pytest.raises(AccountRestrictedError):
+            person.answer(quarantined, act)
+        answer = unasked(person, quarantined, act)
+        with only_throttled(product[0]), pytest.raises(AccountRestrictedError):
+            lift(quarantined, answer)
+
+
+def test_a_yes_to_one_act_is_none_to_another(
+    product: Product, person: Person, family: Family
+) -> None:
+    """Whatever is stored beside a challenge, the passkey has approved what it signed alone."""
+    records.demand_approval(product[0], person.account, since=now() - 60)
+    asked = person.answer(family, MINT)
+    value = passkeys.answered_challenge(asked.response.clientDataJSON)
+    retold: dict[str, Value] = {"kind": "lift-demand", "fields": []}
+    item = dynamodb.get(tables.once(), tables.challenge_key(value))
+    assert item is not None
+    dynamodb.execute(
+        dynamodb.change(
+            tables.once(),
+            tables.challenge_key(value),
+            {"facts": {**item["facts"], **retold}},
+            where='"used_by" = ?',
+            given=("",),
+        )
+    )
+    with only_throttled(product[0]), pytest.raises(ChallengeRefusedError):
+        lift(family, asked)
+
+
+@pytest.mark.parametrize("early_s", [1, 600])
+def test_a_code_ends_no_demand_of_the_day(
+    product: Product, person: Person, family: Family, early_s: int
+) -> None:
+    """A phished code must not free what was held back; a day later the owner has been told."""
+    coder = Coder.of(person, family)
+    records.demand_approval(product[0], person.account, since=coder.at_s - DAY_S + early_s)
+    with only_throttled(product[0]), pytest.raises(DemandTooYoungError):
+        coder.options(LIFT_DEMAND)
+    coder.at_s += early_s
+    assert coder.approve(LIFT_DEMAND) is None
+    assert person.standing.approval_required_since == 0
+
+
+def test_a_codes_old_question_ends_no_younger_demand(
+    product: Product, person: Person, family: Family
+) -> None:
+    """A demand that was made after the question is as young as it is."""
+    coder = Coder.of(person, family)
+    records.demand_approval(product[0], person.account, since=coder.at_s - DAY_S)
+    challenge = coder.options(LIFT_DEMAND)["challenge"]
+    records.demand_approval(product[0], person.account, since=coder.at_s + 1)
+    with pytest.raises(DemandTooYoungError):
+        coder.answer(challenge, coder.code())
+    assert person.standing.approval_required_since == coder.at_s + 1
 
 
 def test_a_later_demand_is_not_ended_by_an_earlier_answer(

@@ -20,7 +20,14 @@ from portcullis.refusals import (
     InsufficientFundsError,
 )
 from tests.contract.ledger import orders
-from tests.contract.ledger.approvals import LIFETIME_S, Order, approved, by_code, passkey
+from tests.contract.ledger.approvals import (
+    CHALLENGE_S,
+    LIFETIME_S,
+    Order,
+    approved,
+    by_code,
+    passkey,
+)
 from tests.contract.ledger.bank import NOW, PUBLIC_ORIGIN, ROLES, Bank, User
 from tests.contract.ledger.books import items
 from tests.contract.ledger.test_races import Outcome, at_once, outcome
@@ -79,7 +86,7 @@ def test_an_approved_order_is_posted_and_its_approval_used(bank: Bank, giver: Us
     assert bank.balance(taker) == 100
     (used,) = [one for one in items(bank.tables, "ledger_once") if "APPROVAL#" in one["pk"]]
     assert (used["pk"], used["posting"]) == (f"APPROVAL#{order.jti}", posted.posting)
-    assert used["ttl"] >= NOW + LIFETIME_S + 30
+    assert used["ttl"] >= NOW + CHALLENGE_S + LIFETIME_S + 30, "its answer may be signed anew"
 
 
 @pytest.mark.parametrize("late_s", [1, 60])
@@ -90,6 +97,20 @@ def test_an_approval_from_before_the_demand_is_none(bank: Bank, giver: User, lat
     bank.stand(giver, approval_required_since=NOW + late_s)
     with bank.unchanged(ApprovalRequiredError):
         give(bank, giver, order, approval, now=NOW + late_s)
+
+
+@pytest.mark.parametrize("ahead_s", [0, 3_600])
+def test_an_answer_from_before_the_demand_is_none(bank: Bank, giver: User, ahead_s: int) -> None:
+    """However late it was made an approval: what counts is when the owner was asked.
+
+    Nor does a question count as younger than its answer, whatever end it was given.
+    """
+    order = replace(Order.of(giver, bank.holder()), at=NOW + ahead_s)
+    claims = {"iat": NOW + 2, "exp": NOW + 2 + LIFETIME_S}
+    approval = approved(bank, order, passkey(giver), claims=claims)
+    bank.stand(giver, approval_required_since=NOW + (3 if ahead_s else 1))
+    with bank.unchanged(ApprovalRequiredError):
+        give(bank, giver, order, approval, now=NOW + 2)
 
 
 def test_where_none_is_demanded_an_approval_is_verified_all_the_same(bank: Bank) -> None:
@@ -160,15 +181,17 @@ def test_what_was_approved_for_one_order_pays_no_other(
 
 
 def test_an_approval_lives_two_minutes(bank: Bank, giver: User) -> None:
-    """To the second, by the time of the command; and not before it was given."""
+    """To the second, by the time of the command; and not before it was given, but for 5 s."""
     order = Order.of(giver, bank.holder())
     approval = approved(bank, order, passkey(giver))
-    for at_s in (NOW - 1, NOW + LIFETIME_S, NOW + LIFETIME_S + 1):
+    for at_s in (NOW - 6, NOW + LIFETIME_S, NOW + LIFETIME_S + 1):
         bank.stand(giver)
         with bank.unchanged(ApprovalRefusedError):
             give(bank, giver, order, approval, now=at_s)
     bank.stand(giver, approval_required_since=NOW)
     give(bank, giver, order, approval, now=NOW + LIFETIME_S - 1)
+    early = replace(order, key="key-2", jti="early")
+    give(bank, giver, early, approved(bank, early, passkey(giver)), now=NOW - 5)
 
 
 def test_a_command_that_was_given_in_time_may_arrive_a_little_late(bank: Bank, giver: User) -> None:
