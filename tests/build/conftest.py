@@ -13,6 +13,7 @@ from infra.build import LOCAL, ROOT
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep these tests in one worker: there is one build."""
     for item in items:

@@ -10,6 +10,7 @@ from tests.local.emulators import Emulator, our_emulator, stock_emulator
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep these tests in one worker: it starts the two emulators."""
     for item in items:

@@ -17,6 +17,7 @@ NAME = "portcullis-test"
 TIMEOUT_S = 900
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep these tests in one worker: there is one stack."""
     for item in items:
