@@ -6,13 +6,18 @@
 What one operator may order is sent at once. What takes two is printed, for the other operator,
 who runs the same command within 30 seconds with ``--with <what was printed>``, and that sends both.
 The request is signed (SigV4) with the AWS credentials of the environment, which must be the
-operators' role's. ``--key -`` reads the key from standard input, so that it need not lie in a file.
+operators' role's, and for its region, unless ``--region`` names one. ``--key -`` reads the key from
+standard input, so that it need not lie in a file; the passphrase of an encrypted one is asked for.
 """
 
 import argparse
+import getpass
 import json
+import os
+import re
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +27,13 @@ import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic import ValidationError
 
 from portcullis import entropy
 from portcullis.evidence import commands, jws
@@ -43,7 +51,13 @@ from portcullis.evidence.orders import (
 from portcullis.schema import Strict
 
 TIMEOUT_S = 15.0
-REGION = "us-east-1"
+ORIGIN = re.compile(r"https://[a-z0-9.-]+(:[0-9]+)?|http://(127\.0\.0\.1|localhost)(:[0-9]+)?")
+"""Byte for byte the audience of a command. In clear only to a stack on this machine."""
+HELP = {
+    "account": "the account's id",
+    "reason": "one of the runbook's list",
+    "since": "which lockdown: the time that lock-down printed",
+}
 
 
 class OperateError(Exception):
@@ -145,63 +159,112 @@ def send(unsigned: AWSRequest, *, region: str) -> tuple[int, str]:
     return reply.status, reply.data.decode()
 
 
+def region_of(asked: str | None) -> str:
+    """Return the region to sign for: the one that was asked for, or else the environment's.
+
+    Raises:
+        OperateError: neither names one.
+    """
+    configured = botocore.session.get_session().get_config_variable("region")
+    region = asked or os.environ.get("AWS_REGION") or configured
+    if not region:
+        raise OperateError("No region: give --region, or set AWS_REGION.")
+    return str(region)
+
+
 def arguments(given: Sequence[str]) -> argparse.Namespace:
-    """Return what was asked for on the command line."""
+    """Return what was asked for on the command line; each act has the options that it needs."""
     parser = argparse.ArgumentParser(
         prog="python -m infra.operate", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("act", choices=ACTS)
-    parser.add_argument("--operator", required=True, help="the registered name")
-    parser.add_argument("--key", required=True, help="the private key (PEM), or - for stdin")
-    parser.add_argument("--origin", required=True, help="InternalOrigin, as the stack has it")
-    parser.add_argument("--region", default=REGION)
-    parser.add_argument("--reason", help="of a lockdown")
-    parser.add_argument("--account", help="of a release or of a quarantine")
-    parser.add_argument("--with", dest="other", help="what the other operator's command printed")
+    acts = parser.add_subparsers(dest="act", required=True, metavar="act")
+    for kind, act in ACTS.items():
+        own = acts.add_parser(kind)
+        own.add_argument("--operator", required=True, help="the registered name")
+        own.add_argument("--key", required=True, help="the private key (PEM), or - for stdin")
+        own.add_argument(
+            "--origin", required=True, type=_origin, help="InternalOrigin, as the stack has it"
+        )
+        own.add_argument("--region", help="the stack's; without it, the environment's")
+        for term in act.model.model_fields:
+            own.add_argument(f"--{term}", required=True, help=HELP[term])
+        if act.operators > 1:
+            own.add_argument("--with", dest="other", help="what the other operator's printed")
     return parser.parse_args(given)
+
+
+def _origin(text: str) -> str:
+    if not ORIGIN.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            "it is scheme and host alone, as in https://internal.example.com"
+        )
+    return text
 
 
 def _operator(name: str, source: str) -> Operator:
     pem = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-    key = load_pem_private_key(pem, password=None)
+    key = _private_key(pem)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise OperateError("The key is not a P-256 key.")
     return Operator(name, key)
 
 
-def operate(given: Sequence[str]) -> int:
+def _private_key(pem: bytes) -> PrivateKeyTypes:
+    try:
+        try:
+            return load_pem_private_key(pem, password=None)
+        except TypeError:  # it is encrypted
+            return load_pem_private_key(pem, password=_passphrase())
+    except (ValueError, UnsupportedAlgorithm):
+        raise OperateError("The key is no private key in PEM, or not of this passphrase.") from None
+
+
+def _passphrase() -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)  # it would show what is typed
+        try:
+            return getpass.getpass("Passphrase of the key: ").encode()
+        except (getpass.GetPassWarning, EOFError):
+            raise OperateError("The key is encrypted, and no terminal can ask for it.") from None
+
+
+def operate(given: Sequence[str], *, now_s: int) -> int:
     """Sign, and print or send; return the exit status.
 
     Raises:
         OperateError: a sentence for the operator.
     """
     asked = arguments(given)
-    terms = {
-        name: value for name in ("reason", "account") if (value := getattr(asked, name)) is not None
-    }
+    act = ACTS[asked.act]
+    terms = {term: getattr(asked, term) for term in act.model.model_fields}
     try:
-        own = signed(
-            asked.act,
-            terms,
-            by=_operator(asked.operator, asked.key),
-            origin=asked.origin,
-            now_s=int(time.time()),
-        )
-    except (OSError, ValueError) as error:
-        raise OperateError(str(error)) from None
-    if ACTS[asked.act].operators > 1 and asked.other is None:
+        by = _operator(asked.operator, asked.key)
+        own = signed(asked.act, terms, by=by, origin=asked.origin, now_s=now_s)
+    except OSError as error:
+        raise OperateError(f"{asked.key}: {error.strerror}") from None
+    except ValidationError as error:
+        raise OperateError(_faults(error)) from None
+    if act.operators == 1:
+        sent = [own]
+    elif asked.other is None:
         print(own)
         return 0
-    both = [own] if asked.other is None else [asked.other, own]
-    status, answer = send(request(asked.act, terms, both, origin=asked.origin), region=asked.region)
+    else:
+        sent = [asked.other, own]
+    unsigned = request(asked.act, terms, sent, origin=asked.origin)
+    status, answer = send(unsigned, region=region_of(asked.region))
     print(f"{status} {answer}")
     return 0 if status < 300 else 1  # noqa: PLR2004 the statuses of success end there
+
+
+def _faults(error: ValidationError) -> str:
+    return "\n".join(f"--{fault['loc'][0]}: {fault['msg']}." for fault in error.errors())
 
 
 def main() -> int:
     """Do what the command line says; an error is a sentence on stderr, not a stack trace."""
     try:
-        return operate(sys.argv[1:])
+        return operate(sys.argv[1:], now_s=int(time.time()))
     except (OperateError, BotoCoreError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

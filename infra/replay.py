@@ -1,7 +1,9 @@
 """Judge recorded verdicts again under another policy, and say what would have been different.
 
     python -m infra.replay [--policy new.json] [--from verdicts.json | --stack name]
-                           [--recorded old.json ...] [--export verdicts.json]
+                           [--account id] [--recorded old.json ...] [--export verdicts.json]
+
+Without a candidate the code's own policy judges, and every verdict is listed.
 
 A policy's file holds fields of ``judge.Policy``; those that it leaves out have their defaults. Each
 verdict is first judged under the policy that made it: one that does not come out as it was recorded
@@ -26,6 +28,7 @@ from infra.local.stack import StackError, chosen_name
 from infra.verdicts import History, HistoryError, Recorded, WasYou
 from portcullis.identity import judge
 from portcullis.identity.judge import Outcome, Policy, Travel, Verdict
+from portcullis.identity.policy import CHOICES
 
 TRUTHS: Mapping[WasYou | None, str] = {
     "yes": "it was the owner: false positives",
@@ -55,6 +58,12 @@ class Rejudged:
     def is_changed(self) -> bool:
         """Whether something else would be done."""
         return self.candidate.outcome is not self.was
+
+    @property
+    def is_newly_quarantined(self) -> bool:
+        """Whether the account would be quarantined, and was not. A sign-in quarantines nobody."""
+        killed = self.is_changed and self.candidate.outcome is Outcome.KILL
+        return killed and self.recorded.occasion != "sign-in"
 
 
 def policy_in(file: Path) -> Policy:
@@ -116,7 +125,7 @@ def _replays(one: Recorded, in_force: Mapping[str, Policy]) -> bool:
 
 
 def report(history: History, rejudged: Sequence[Rejudged], *, candidate: Policy) -> Iterator[str]:
-    """Yield what the replay says, line by line."""
+    """Yield what would be different, line by line."""
     changed = [one for one in rejudged if one.is_changed]
     yield (
         f"{len(rejudged)} verdicts, each of which replays to itself."
@@ -136,6 +145,16 @@ def report(history: History, rejudged: Sequence[Rejudged], *, candidate: Policy)
     yield "them is not here."
 
 
+def listing(history: History) -> Iterator[str]:
+    """Yield every verdict as it was recorded, in order of time."""
+    yield "Recorded:"
+    for one in sorted(history.verdicts, key=lambda one: one.at):
+        verdict = one.judged.verdict
+        what = f"{one.occasion or 'unknown'}  {verdict.outcome}: {_reasons(verdict)}"
+        yield f"  {_name(one)}  {what}"
+        yield f"    {_numbers(verdict.travel)}; {_truth(history, one)}"
+
+
 def _matrix(rejudged: Sequence[Rejudged]) -> Iterator[str]:
     counts = Counter((one.was, one.candidate.outcome) for one in rejudged)
     yield f"{'recorded / now':<16}" + "".join(f"{outcome:>9}" for outcome in Outcome)
@@ -150,20 +169,32 @@ def _truths(history: History, rejudged: Sequence[Rejudged]) -> Iterator[str]:
     after = Counter(
         history.truth(one.recorded) for one in quarantines if one.candidate.outcome is Outcome.KILL
     )
-    yield f"{'quarantines, of which':<38}{'recorded':>9}{'now':>6}{'':>4}"
+    newly = sum(one.is_newly_quarantined for one in rejudged)
+    yield f"{'quarantines, of which':<38}{'recorded':>9}{'now':>6}"
     for truth, words in TRUTHS.items():
-        yield (
-            f"  {words:<36}{before[truth]:>9}{after[truth]:>6}{after[truth] - before[truth]:>+6}"
-        )
+        yield _row(words, before[truth], after[truth])
+    yield _row("newly: nobody was asked", 0, newly)
+    yield _row("in all", before.total(), after.total() + newly)
+
+
+def _row(words: str, before: int, after: int) -> str:
+    return f"  {words:<36}{before:>9}{after:>6}{after - before:>+6}"
 
 
 def _changed(history: History, one: Rejudged) -> Iterator[str]:
     recorded = one.recorded
-    at = datetime.fromtimestamp(recorded.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    truth = TRUTHS[history.truth(recorded)] if recorded.quarantined else "no quarantine"
-    yield f"  {at}  {recorded.account}/{recorded.number}  {one.was} -> {one.candidate.outcome}"
+    yield f"  {_name(recorded)}  {one.was} -> {one.candidate.outcome}"
     yield f"    recorded: {_reasons(recorded.judged.verdict)}; now: {_reasons(one.candidate)}"
-    yield f"    {_numbers(one.candidate.travel)}; {truth}"
+    yield f"    {_numbers(one.candidate.travel)}; {_truth(history, recorded)}"
+
+
+def _name(recorded: Recorded) -> str:
+    at = datetime.fromtimestamp(recorded.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at}  {recorded.account}/{recorded.number}"
+
+
+def _truth(history: History, recorded: Recorded) -> str:
+    return TRUTHS[history.truth(recorded)] if recorded.quarantined else "no quarantine"
 
 
 def _reasons(verdict: Verdict) -> str:
@@ -189,8 +220,9 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--from", dest="file", type=Path, help="an exported file")
     source.add_argument("--stack", help="a stack on AWS, by the environment's credentials")
+    parser.add_argument("--account", help="the verdicts of this one alone")
     parser.add_argument("--recorded", type=Path, action="append", default=[])
-    parser.add_argument("--export", type=Path, help="write what was read to a file, and end")
+    parser.add_argument("--export", type=Path, help="write what was read to a new file, and end")
     return parser.parse_args(given)
 
 
@@ -202,11 +234,29 @@ def history_of(asked: argparse.Namespace) -> History:
         StackError: no stack runs here.
     """
     if asked.file is not None:
-        return verdicts.read(asked.file)
+        history = verdicts.read(asked.file)
+        return history if asked.account is None else history.of(asked.account)
     if asked.stack is not None:
-        return verdicts.of_stack(asked.stack, endpoint=None)
+        return verdicts.of_stack(asked.stack, endpoint=None, account=asked.account)
     here = running(chosen_name(os.environ))
-    return verdicts.of_stack(here.stack, endpoint=here.endpoint)
+    return verdicts.of_stack(here.stack, endpoint=here.endpoint, account=asked.account)
+
+
+def export(history: History, file: Path) -> None:
+    """Write a history to a new file that only its owner can read.
+
+    Raises:
+        ReplayError: there is a file of that name, or none can be made: the rights of one that is
+            there are somebody else's choice.
+    """
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ReplayError(f"{file} is there already: an export replaces no file") from None
+    except OSError as error:
+        raise ReplayError(f"{file}: {error.strerror}") from None
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(history.model_dump_json(indent=1))
 
 
 def replay(given: Sequence[str]) -> Iterator[str]:
@@ -218,16 +268,18 @@ def replay(given: Sequence[str]) -> Iterator[str]:
     asked = arguments(given)
     history = history_of(asked)
     if asked.export is not None:
-        asked.export.touch(mode=0o600)
-        asked.export.write_text(history.model_dump_json(indent=1))
+        export(history, asked.export)
         yield f"{len(history.verdicts)} verdicts, with places and devices, are in {asked.export}."
         return
     candidate = policy_in(asked.policy) if asked.policy else judge.POLICY
-    known = [judge.POLICY, *map(policy_in, asked.recorded)]
+    known = [*CHOICES.values(), *map(policy_in, asked.recorded)]
     rejudged = replayed(
         history, candidate=candidate, in_force={policy.version: policy for policy in known}
     )
     yield from report(history, rejudged, candidate=candidate)
+    if asked.policy is None:
+        yield ""
+        yield from listing(history)
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import base64
 import os
 import random
 import re
+from collections.abc import Iterable
 
 ID_BYTES = 16
 _ID = re.compile(r"[a-z2-7]{26}")
@@ -48,3 +49,10 @@ def bytes_of_id(id_: str) -> bytes:
 def jitter_s(ceiling_s: float) -> float:
     """Return a delay between nothing and *ceiling_s* seconds (full jitter)."""
     return random.SystemRandom().uniform(0.0, ceiling_s)
+
+
+def shuffled[One](found: Iterable[One]) -> list[One]:
+    """Return all of them, in an order of which nobody knows anything."""
+    mixed = list(found)
+    random.SystemRandom().shuffle(mixed)
+    return mixed

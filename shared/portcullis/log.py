@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 Outcome = Literal["done", "refused", "failed"]
-Measure = Literal["events-overdue"]
+Measure = Literal["events-overdue", "events-left"]
 PLATFORM = "portcullis"
 """The dimension of metrics that no single function answers for."""
 ALARMS = "alarms"
@@ -27,6 +27,7 @@ class Fields(TypedDict, total=False):
     """Every field that may be logged."""
 
     function: str
+    account: str
     request_id: str
     status: int
     code: str

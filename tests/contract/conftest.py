@@ -9,6 +9,9 @@ from tests.support import dynamodb_local, functions, key_service
 from tests.support.functions import Functions
 from tests.support.key_service import KeyService
 from tests.support.tables import REGION, Tables, created
+from tests.unit.conftest import written
+
+__all__ = ["written"]
 
 PUBLIC_ORIGIN = "https://api.example.test"
 INTERNAL_ORIGIN = "https://internal.example.test"
@@ -87,6 +90,7 @@ def product(
         "RESTRAIN_FUNCTION": RESTRAINER,
         "PLACES_DATABASE": "off",
         "NETWORKS_DATABASE": "off",
+        "IMPOSSIBLE_TRAVEL": "kill",
         "PEPPER_KEYS": "pepper",
         "ARGON2_MEMORY_KIB": "65536",
         "ARGON2_ITERATIONS": "3",

@@ -10,6 +10,7 @@ import pytest
 
 from infra import build
 from infra.build import BuildError
+from infra.stamp import Stamp
 from infra.steps import StepFailedError
 
 PARAMETERS = {"Architecture": "x86_64", "PublicOrigin": "http://localhost:8080"}
@@ -131,7 +132,6 @@ def test_the_same_sources_are_not_built_twice(
         ".aws-sam/build/CoreLayer/python/greeting/another.py",
         ".aws-sam/build/Greet/__pycache__/handler.cpython-313.pyc",
         ".aws-sam/build/template.yaml",
-        ".aws-sam/stamp.json",
     ],
 )
 def test_whatever_was_changed_is_built(
@@ -150,6 +150,13 @@ def test_whatever_was_changed_is_built(
     assert capsys.readouterr().out.startswith("Building")
     if changed.startswith(".aws-sam"):
         assert contents(project / ".aws-sam" / "build") == honest
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", "null", '{"sources": ""}'])
+def test_a_damaged_stamp_is_none(tmp_path: Path, text: str) -> None:
+    """What does not say what was built, or not in whole, says nothing."""
+    a_tree(tmp_path, {".aws-sam/stamp.json": text})
+    assert Stamp.read(tmp_path) is None
 
 
 def test_another_architecture_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from tests.support import inside, jws
+from tests.support import inside
 from tests.support.demo import balance
 from tests.support.drill_people import DEPOSIT, SMALL, TOLD_S_MAX, Players
 from tests.support.http import Reply
@@ -14,7 +14,6 @@ from tests.support.story import Acts, check, expect, refused
 HOURS_S = 4 * 3600
 """Enough to fly from London to Bucharest."""
 KEY, OTHER_KEY, DURING = "first-of-dave", "second-of-dave", "during-the-lockdown"
-LOCKDOWN, LIFT = "/lockdown", "/lockdown/lift"
 
 
 def dave_travels(players: Players) -> str:
@@ -68,9 +67,8 @@ def one_operator_locks_down(players: Players) -> str:
     office = Office(players.stage.stack)
     players.operators = (office.registered(), office.registered())
     first, _ = players.operators
-    order = jws.compact_json({"reason": "drill"})
-    command = _command(players, first, LOCKDOWN, "lock-down", order)
-    expect(_ordered(players, LOCKDOWN, {"command": command}), 200)
+    frozen = _ordered(players, first, "lock-down", "--reason", "drill")
+    players.lockdown = expect(frozen, 200).json["since"]
     return "200"
 
 
@@ -113,7 +111,7 @@ def no_cent_is_lost(players: Players) -> str:
     """After all this Bob has what he was paid, and no more."""
     expect(players.bob.sign_in(), 200)
     held, paid = balance(players.bob), 5 * Decimal(SMALL)
-    check("four payments", kept=held == paid)
+    check("five payments", kept=held == paid)
     return f"200 {held} {CURRENCY}"
 
 
@@ -135,23 +133,19 @@ def _approval(players: Players, amount: str, key: str) -> str:
     return str(approval)
 
 
-def _command(players: Players, by: Operator, path: str, kind: str, order: bytes) -> str:
-    origin = players.stage.stack.internal_origin
-    return by.command(origin, path, order, kind=kind, now=players.stage.now())
+def _lifted(players: Players, first: Operator, second: Operator) -> Reply:
+    named = ("lift-lockdown", "--since", players.lockdown)
+    command = _typed(players, first, *named)
+    return _ordered(players, second, *named, "--with", command)
 
 
-def _lifted(players: Players, *by: Operator) -> Reply:
-    signed = [_command(players, one, LIFT, "lift-lockdown", b"{}") for one in by]
-    return _ordered(players, LIFT, {"commands": signed})
+def _ordered(players: Players, by: Operator, *line: str) -> Reply:
+    status, _, body = _typed(players, by, *line).partition(" ")
+    return Reply(int(status), (), body.encode())
 
 
-def _ordered(players: Players, path: str, meaning: dict[str, object]) -> Reply:
-    return Office(players.stage.stack).role.call(
-        "POST",
-        path,
-        body=jws.compact_json(meaning),
-        headers={"Content-Type": "application/json"},
-    )
+def _typed(players: Players, by: Operator, *line: str) -> str:
+    return Office(players.stage.stack).typed(*line, by=by, now_s=int(players.stage.now()))
 
 
 ACTS: Acts[Players] = (

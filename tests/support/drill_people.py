@@ -33,6 +33,7 @@ class Players:
         approval: One of Dave's, for one transfer.
         thief: Has everything that the robbed application held.
         operators: Two who operate the platform.
+        lockdown: Since when money is frozen, by which its lift names it.
         notices: What has been taken out of the inbox.
     """
 
@@ -45,6 +46,7 @@ class Players:
     approval: str = field(init=False)
     thief: Owner = field(init=False)
     operators: tuple[Operator, Operator] = field(init=False)
+    lockdown: str = field(init=False)
     notices: list[dict[str, Any]] = field(default_factory=list)
 
     def told(self, owner: Owner, kind: str) -> dict[str, Any]:

@@ -1,18 +1,26 @@
 """Operators of the stack: persons with a key each, who come through one role together."""
 
 import json
+import os
 import uuid
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Unpack
+from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from infra import operate
 from tests.support import commands, jws
 from tests.support.commands import Overrides
 from tests.support.http import Reply
 from tests.support.iam import ROOT, Role, aws
-from tests.support.stack import Stack
+from tests.support.stack import REGION, Stack
 
 LOCKDOWN, LIFT = "/lockdown", "/lockdown/lift"
 
@@ -55,10 +63,11 @@ class Operator:
         order = jws.compact_json({"reason": reason})
         return self.command(origin, LOCKDOWN, order, **(honest | overrides))
 
-    def lift_lockdown(self, origin: str, **overrides: Unpack[Overrides]) -> str:
-        """Return the signed command to let money go out again."""
+    def lift_lockdown(self, origin: str, *, since: str, **overrides: Unpack[Overrides]) -> str:
+        """Return the signed command to end the lockdown that began at *since* (RFC 3339)."""
         honest: Overrides = {"kind": "lift-lockdown"}
-        return self.command(origin, LIFT, b"{}", **(honest | overrides))
+        order = jws.compact_json({"since": since})
+        return self.command(origin, LIFT, order, **(honest | overrides))
 
 
 @dataclass(frozen=True)
@@ -103,10 +112,30 @@ class Office:
         signed = by.lock_down(self.stack.internal_origin, reason=reason)
         return self._order(LOCKDOWN, {"command": signed}, role)
 
-    def lift_lockdown(self, *by: Operator, role: Role | None = None) -> Reply:
-        """Have operators let money go out again together."""
-        signed = [one.lift_lockdown(self.stack.internal_origin) for one in by]
+    def lift_lockdown(self, *by: Operator, since: str, role: Role | None = None) -> Reply:
+        """Have operators end the lockdown that began at *since* together."""
+        signed = [one.lift_lockdown(self.stack.internal_origin, since=since) for one in by]
         return self._order(LIFT, {"commands": signed}, role)
+
+    def typed(self, act: str, *options: str, by: Operator, now_s: int) -> str:
+        """Return what `make operate` prints to an operator who types an act with its options."""
+        held = self.role.credentials
+        variables = {
+            "AWS_ACCESS_KEY_ID": held.access_key,
+            "AWS_SECRET_ACCESS_KEY": held.secret_key,
+            "AWS_SESSION_TOKEN": held.token,
+        }
+        with (
+            TemporaryDirectory() as folder,
+            patch.dict(os.environ, variables),
+            redirect_stdout(StringIO()) as printed,
+        ):
+            key = Path(folder, "key.pem")
+            key.write_bytes(by.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            who = ["--operator", by.name, "--key", str(key)]
+            where = ["--origin", self.stack.internal_origin, "--region", REGION]
+            operate.operate([act, *options, *who, *where], now_s=now_s)
+        return printed.getvalue().strip()
 
     def _order(self, path: str, envelope: Mapping[str, object], role: Role | None) -> Reply:
         return (role or self.role).call(

@@ -28,6 +28,7 @@ from portcullis.evidence import operators as operator_commands
 from portcullis.evidence.commands import Command, Envelope, Pair
 from portcullis.evidence.orders import (
     Deposit,
+    LiftLockdown,
     LiftQuarantine,
     LockDown,
     OpenWallet,
@@ -174,7 +175,6 @@ def _restraint(origin: Origin, held: Evidence) -> Restraint:
         sid=str(jws.claims_of(held.token)["sid"]),
         occasion="request",
         epoch=1,
-        approval_required_since=0,
         judged=Judged(
             baseline=baseline,
             observation=bucharest,
@@ -322,8 +322,11 @@ def _on_account(
 
 def _lockdown(origin: Origin, held: Evidence) -> dict[str, Event]:
     path, order = "/lockdown", LockDown(reason="drill").model_dump_json().encode()
+    ended = LiftLockdown(since=clock.rfc3339(origin.at))
     one = _signed_by_operators(origin, held, path, "lock-down", order)[0]
-    lifting = _signed_by_operators(origin, held, path + "/lift", "lift-lockdown", b"{}")
+    lifting = _signed_by_operators(
+        origin, held, path + "/lift", "lift-lockdown", ended.model_dump_json().encode()
+    )
     frozen, lifted = Envelope(command=one), Pair(commands=lifting)
     return {
         "identity/lift_quarantine": _on_account(

@@ -60,7 +60,6 @@ def _order(account: str) -> dict[str, Any]:
         sid="a" * 26,
         occasion="request",
         epoch=1,
-        approval_required_since=0,
         judged=Judged(
             baseline=baseline,
             observation=bucharest,
@@ -249,7 +248,7 @@ def test_a_stolen_gate_can_ask_for_restraint_and_for_nothing_looser(
     order = _order(account)
     for lie in ({"status": "ACTIVE"}, {"epoch": "1"}, {"account": "LOCKDOWN"}):
         assert _invoked(act, order | lie)["type"] == "urn:portcullis:problem:invalid-body"
-    for late in ({"epoch": 1}, {"epoch": 9}, {"approval_required_since": 9_999_999_999}):
+    for late in ({"epoch": 1}, {"epoch": 9}):
         assert _invoked(act, order | late) == {"restrained": True}
     assert _stored(stack, table, pk=account) == before
 

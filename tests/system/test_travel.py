@@ -110,7 +110,7 @@ def test_a_quarantine_opens_one_way_out(stage: Stage) -> None:
     """Nothing but asking for the lift passes the gate."""
     person = quarantined(stage)
     replies = {one.name: person.call(one.method, one.path(**FILLED)) for one in GATED}
-    passed = {name for name, reply in replies.items() if reply.problem != "account-restricted"}
+    passed = {name for name, reply in replies.items() if reply.problem != "account-quarantined"}
     assert passed == {"POST /approvals/options", "POST /approvals"}
 
 

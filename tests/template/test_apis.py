@@ -22,7 +22,7 @@ from portcullis.identity.gate import (
     SessionEndedError,
     SessionTerminatedError,
 )
-from portcullis.identity.standing import AccountRestrictedError
+from portcullis.identity.standing import AccountQuarantinedError, AccountRestrictedError
 from tests.template.transformed import Document, parent, readable, references, resources
 
 GATED, OPEN, IAM = "Gate", "open", "AWS_IAM"
@@ -122,6 +122,7 @@ LOGGED = {
 """Facts of the gateway's: no header, no path or query as the client wrote it, no identity."""
 
 GATE_REFUSALS: tuple[type[RefusedError], ...] = (
+    AccountQuarantinedError,
     AccountRestrictedError,
     AuthenticationRequiredError,
     DuplicateHeaderError,

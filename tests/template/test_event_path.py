@@ -9,10 +9,20 @@ from portcullis import log
 from portcullis.operations import publishing
 from tests.template import policies
 from tests.template.test_rights import PUBLISHERS
-from tests.template.transformed import data, functions, parent, readable, resources, short, watch
+from tests.template.transformed import (
+    data,
+    functions,
+    parent,
+    readable,
+    resources,
+    short,
+    watch,
+)
 from tests.unit.architecture import written_events
 
 BUCKETS = resources("AWS::S3::Bucket", data())
+LAST = "events-left"
+"""What a run of the reconciler measures when it comes to its end."""
 ALARMS = resources("AWS::CloudWatch::Alarm", watch())
 RULES = resources("AWS::Events::Rule", watch())
 OPEN_EVENTS = {
@@ -116,27 +126,104 @@ def test_the_stream_s_retries_are_bounded_and_what_fails_is_kept() -> None:
 
 
 def test_the_reconciler_is_called_every_five_minutes_and_ends_before() -> None:
-    """Two runs do not overlap."""
+    """Two runs do not overlap: none begins late, and none is tried again beside the next."""
     (rule,) = resources("AWS::Events::Rule").values()
     assert rule["Properties"]["ScheduleExpression"] == "rate(5 minutes)"
     (target,) = rule["Properties"]["Targets"]
     assert target["Arn"] == {"Ref": "ReconcileFunctionAliaslive"}
-    assert functions()["operations-reconcile"]["Timeout"] < 300
+    (invocation,) = resources("AWS::Lambda::EventInvokeConfig").values()
+    asynchronous = invocation["Properties"]
+    assert asynchronous["FunctionName"] == {"Ref": "ReconcileFunction"}
+    # The schedule invokes the alias: a configuration of the function itself would not bind it.
+    assert asynchronous["Qualifier"] == "live"
+    assert asynchronous["MaximumRetryAttempts"] == 0
+    late_s = asynchronous["MaximumEventAgeInSeconds"]
+    assert late_s + functions()["operations-reconcile"]["Timeout"] <= 300
 
 
 def test_every_alarm_and_rule_reaches_the_one_topic() -> None:
-    """An alarm that nobody hears is none; and only the two services may publish there."""
+    """An alarm that nobody hears is none."""
     for name, alarm in ALARMS.items():
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
         assert "ActionsEnabled" not in alarm["Properties"], name
     for name, rule in RULES.items():
         (target,) = rule["Properties"]["Targets"]
         assert target["Arn"] == {"Ref": "AlarmTopic"}, name
+        assert "RoleArn" not in target, name
         assert "State" not in rule["Properties"], name
+
+
+def test_two_services_may_publish_alarms_and_rules_without_a_condition() -> None:
+    """EventBridge names no source to SNS, so a condition would drop its events in silence.
+
+    EventBridge user guide, "Amazon SNS permissions": no `Condition` in a topic's policy.
+    """
     (policy,) = resources("AWS::SNS::TopicPolicy", watch()).values()
-    assert {
-        one["Principal"]["Service"] for one in policy["Properties"]["PolicyDocument"]["Statement"]
-    } == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+    found = [readable(one) for one in policy["Properties"]["PolicyDocument"]["Statement"]]
+    allowed = {"Effect": "Allow", "Action": "sns:Publish", "Resource": "{AlarmTopic}"}
+    assert found == [
+        {"Sid": "Rules", "Principal": {"Service": "events.amazonaws.com"}, **allowed},
+        {
+            "Sid": "Alarms",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Condition": {"StringEquals": {"aws:SourceAccount": "000000000000"}},
+            **allowed,
+        },
+    ]
+
+
+def test_a_rule_that_cannot_publish_is_an_alarm() -> None:
+    """For each rule the invocations that failed are counted, under its name on its bus.
+
+    EventBridge user guide, "Monitoring": a rule of the default bus has no dimension of the bus,
+    and the metric is sent only if it is not zero.
+    """
+    watched = {
+        frozenset((one["Name"], str(one["Value"])) for one in alarm["Properties"]["Dimensions"])
+        for alarm in ALARMS.values()
+        if alarm["Properties"]["Namespace"] == "AWS/Events"
+    }
+    assert watched == {
+        frozenset(
+            {("RuleName", str(rule["Properties"]["Name"]))}
+            | {
+                ("EventBusName", str(rule["Properties"][member]))
+                for member in rule["Properties"].keys() & {"EventBusName"}
+            }
+        )
+        for rule in RULES.values()
+    }
+
+
+def watching(function: str) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """Return the alarms over a function by namespace and metric: when, how much, and silence."""
+    return {
+        (one["Namespace"], one["MetricName"]): (
+            one["ComparisonOperator"],
+            f"{one['Statistic']} {one['Threshold']} in {one['Period']} s",
+            one["TreatMissingData"],
+        )
+        for one in (alarm["Properties"] for alarm in ALARMS.values())
+        if any(short(dimension["Value"]) == function for dimension in readable(one["Dimensions"]))
+    }
+
+
+@pytest.mark.parametrize("function", sorted(PUBLISHERS))
+def test_a_publisher_that_ends_without_a_word_is_an_alarm(function: str) -> None:
+    """A time-out, no memory and a failed import are counted by Lambda alone, which logs no line."""
+    once = ("GreaterThanOrEqualToThreshold", "Sum 1 in 300 s", "notBreaching")
+    assert watching(function)["AWS/Lambda", "Errors"] == once
+    assert watching(function)["Portcullis", "failed"] == once
+
+
+def test_a_reconciler_whose_runs_come_to_no_end_is_an_alarm() -> None:
+    """Invocations count failures too: what is missed is the measure that ends each run."""
+    assert watching(log.PLATFORM)["Portcullis", LAST] == (
+        "LessThanThreshold",
+        "SampleCount 1 in 900 s",
+        "breaching",
+    )
+    assert ("AWS/Lambda", "Invocations") not in watching("operations-reconcile")
 
 
 def test_an_alarm_watches_a_metric_that_there_is() -> None:
@@ -144,10 +231,13 @@ def test_an_alarm_watches_a_metric_that_there_is() -> None:
     own = {"done", "refused", "failed", log.ALARMS, *get_args(log.Measure)}
     for name, alarm in ALARMS.items():
         properties = alarm["Properties"]
+        if properties["Namespace"] == "AWS/Events":
+            assert properties["MetricName"] == "FailedInvocations", name
+            continue
         (dimension,) = readable(properties["Dimensions"])
         watched = short(dimension["Value"])
         if properties["Namespace"] == "AWS/Lambda":
-            assert properties["MetricName"] in {"Errors", "Invocations", "IteratorAge"}, name
+            assert properties["MetricName"] in {"Errors", "IteratorAge"}, name
             assert dimension["Name"] == "FunctionName", name
         else:
             assert properties["Namespace"] == "Portcullis", name

@@ -45,6 +45,7 @@ JUDGING = {
     "RESTRAIN_FUNCTION": "RestrainFunctionAliaslive",
     "PLACES_DATABASE": "{PlacesDatabase}",
     "NETWORKS_DATABASE": "{NetworksDatabase}",
+    "IMPOSSIBLE_TRAVEL": "{ImpossibleTravel}",
 }
 AAGUIDS = {"PASSKEY_AAGUIDS": "{PasskeyAaguids}"}
 ROOTS = {"PASSKEY_ROOTS": "{PasskeyRoots}"}
@@ -76,7 +77,7 @@ ORDERS = {**ACCESS_TOKEN_KEYS, **COMMANDS, **RECEIPTS}
 TOLD: dict[str, dict[str, str]] = {
     "identity-account-options": {**ONCE, **AAGUIDS},
     "identity-add-passkey": {**ACCOUNTS, **APPROVED, **DATA_KEY, **CERTIFIER},
-    "identity-approval-options": {**IDENTITY, **ONCE, **ACCESS_TOKEN_KEYS},
+    "identity-approval-options": {**IDENTITY, **STANDING, **ONCE, **ACCESS_TOKEN_KEYS},
     "identity-approve": {**ACCOUNTS, **APPROVED, **DATA_KEY},
     "identity-cancel-recovery": {**ACCOUNTS, **ACCESS_TOKEN_KEYS},
     "identity-certify-enrolment": {**ACCOUNTS, **APPROVED, **INDEX_KEYS, **AAGUIDS, **ROOTS},

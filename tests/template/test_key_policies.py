@@ -101,6 +101,7 @@ ADMITTED: dict[tuple[str, str], tuple[set[str], set[str], str]] = {
         IDENTITY_TABLE_USERS,
         THROUGH_DYNAMODB,
     ),
+    ("IdentityTableKey", "TableRead"): ({"kms:Decrypt"}, {"auditor"}, THROUGH_DYNAMODB),
     ("IdentityTableKey", "TableCreation"): (
         {"kms:CreateGrant"},
         set(),

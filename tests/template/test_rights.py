@@ -43,6 +43,13 @@ SHORT = {
 """Limits that stand in the table below under a shorter name."""
 
 RIGHTS = """\
+auditor
+    AuditBucket s3:ListBucket
+    AuditBucket s3:ListBucketVersions
+    AuditBucket/events/* s3:GetObjectVersion
+    IdentityTable dynamodb:Query EVENT#* VERDICT#*
+    IdentityTableKey kms:Decrypt <through DynamoDB>
+    PublishFunction lambda:GetFunctionConfiguration
 identity-account-options
     OnceTable dynamodb:GetItem PROOF#*
     OnceTable dynamodb:PartiQLInsert PROOF#* CHALLENGE#*
@@ -70,12 +77,13 @@ identity-add-passkey
     StandingTable dynamodb:PartiQLSelect <no scan>
 identity-approval-options
     AccessTokenKey kms:GetPublicKey
-    IdentityTable dynamodb:GetItem FACTORS#*
+    IdentityTable dynamodb:BatchGetItem FACTORS#*
     IdentityTableKey kms:Decrypt <through DynamoDB>
     IdentityTableKey kms:GenerateDataKey <through DynamoDB>
     OnceTable dynamodb:GetItem DEED#*
     OnceTable dynamodb:PartiQLInsert DEED#* CHALLENGE#*
     OnceTable dynamodb:UpdateItem BUCKET#*
+    StandingTable dynamodb:BatchGetItem
 identity-approve
     AccessTokenKey kms:GetPublicKey
     ApprovalKey kms:GetPublicKey
@@ -233,7 +241,6 @@ identity-lock-down
     RegistryTable dynamodb:BatchGetItem OPERATOR#*
     StandingTable dynamodb:BatchGetItem LOCKDOWN
     StandingTable dynamodb:PartiQLInsert LOCKDOWN
-    StandingTable dynamodb:PartiQLSelect LOCKDOWN
     StandingTable dynamodb:PartiQLUpdate LOCKDOWN
 identity-mint-recovery-codes
     AccessTokenKey kms:GetPublicKey
@@ -534,7 +541,7 @@ operations-publish
     EventBus events:PutEvents
     FailuresBucket s3:ListBucket
     FailuresBucket/* s3:PutObject
-    IdentityTable dynamodb:BatchGetItem OUTBOX#* PUBLISHED#*
+    IdentityTable dynamodb:BatchGetItem OUTBOX#* PUBLISHED#* GAP#*
     IdentityTable dynamodb:DeleteItem PENDING#*
     IdentityTable dynamodb:PartiQLInsert PUBLISHED#*
     IdentityTable dynamodb:PartiQLUpdate PUBLISHED#*
@@ -551,7 +558,7 @@ operations-reconcile
     AuditBucket/events/* s3:GetObject
     AuditBucket/events/* s3:PutObject
     EventBus events:PutEvents
-    IdentityTable dynamodb:BatchGetItem OUTBOX#* PUBLISHED#*
+    IdentityTable dynamodb:BatchGetItem OUTBOX#* PUBLISHED#* GAP#*
     IdentityTable dynamodb:DeleteItem PENDING#*
     IdentityTable dynamodb:PartiQLInsert PUBLISHED#*
     IdentityTable dynamodb:PartiQLUpdate PUBLISHED#*
@@ -636,7 +643,9 @@ PUBLISHERS = {"operations-publish", "operations-reconcile"}
 """Who carries events out of the platform: from the stream, and from what it left behind."""
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 SANDBOX = {"operator": "HasSandboxOperator", "partner-sandbox": "HasSandboxPartner"}
-"""Roles that are no function's, and under which condition each exists."""
+"""Roles that only tests take on, and under which condition each exists."""
+AUDITOR = "auditor"
+"""The role of a person who looks at what was decided and what happened."""
 LISTS_OF_KEYS = {
     f"Outputs.{kind}Keys" for kind in ("AccessToken", "Approval", "Enrolment", "Index", "Pepper")
 }
@@ -733,7 +742,7 @@ def test_policies_stand_inside_their_roles_alone() -> None:
     assert [name for name, role in roles().items() if "ManagedPolicyArns" in role] == []
     attached = ("Policy", "ManagedPolicy", "RolePolicy", "UserPolicy", "GroupPolicy")
     assert [kind for kind in attached if resources(f"AWS::IAM::{kind}")] == []
-    assert set(roles()) == {*functions(), *SANDBOX}
+    assert set(roles()) == {*functions(), *SANDBOX, AUDITOR}
 
 
 def test_every_function_has_a_role_of_its_own() -> None:
@@ -744,7 +753,7 @@ def test_every_function_has_a_role_of_its_own() -> None:
 
 
 def test_only_lambda_can_take_on_a_function_s_role() -> None:
-    """A function's role trusts the Lambda service; those of the sandbox trust the account."""
+    """A function's role trusts the Lambda service; the sandbox's the account; the auditor's one."""
     trusted = {
         name: readable(role["AssumeRolePolicyDocument"]["Statement"])
         for name, role in roles().items()
@@ -757,6 +766,13 @@ def test_only_lambda_can_take_on_a_function_s_role() -> None:
                 "Action": ["sts:AssumeRole"],
             }
         ]
+    assert trusted.pop(AUDITOR) == [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": "{AuditorPrincipal}"},
+            "Action": ["sts:AssumeRole"],
+        }
+    ]
     for statement in trusted.values():
         assert statement == [
             {
@@ -774,12 +790,30 @@ def test_the_sandbox_exists_only_where_it_is_asked_for() -> None:
         for role in resources("AWS::IAM::Role").values()
     }
     assert {name: declared[name] for name in SANDBOX} == SANDBOX
+    assert declared.pop(AUDITOR) == "HasAuditor"
     assert {condition for name, condition in declared.items() if name not in SANDBOX} == {None}
     for kind in ("Partner", "Operator"):
         assert parent()["Conditions"][f"HasSandbox{kind}"] == {
             "Fn::Equals": [{"Ref": f"Sandbox{kind}"}, "true"]
         }
         assert parent()["Parameters"][f"Sandbox{kind}"]["Default"] == "false"
+
+
+def test_there_is_an_auditor_only_where_one_is_named() -> None:
+    """A deployment that names nobody has no role that a person can read with."""
+    assert parent()["Parameters"]["AuditorPrincipal"]["Default"] == ""
+    assert parent()["Conditions"]["HasAuditor"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "AuditorPrincipal"}, ""]}]
+    }
+
+
+def test_an_auditor_reads_what_was_decided_and_changes_nothing() -> None:
+    """No session, no factor and no person is in reach, and no table is scanned."""
+    held = policies.of(AUDITOR)
+    assert [right for right in held if writes(right)] == []
+    assert {right.limits for right in held if right.on == "IdentityTable"} == {"EVENT#* VERDICT#*"}
+    assert {right.on for right in held if right.action.startswith("dynamodb:")} == {"IdentityTable"}
+    assert {right.on for right in held if right.action.startswith("kms:")} == {"IdentityTableKey"}
 
 
 @pytest.mark.parametrize("name", sorted(functions()))
@@ -874,7 +908,7 @@ def test_nobody_lists_whom_the_platform_knows() -> None:
     """Standing is selected by its whole key: a scan would name every account."""
     selecting = [right for right in rights() if right.action == "dynamodb:PartiQLSelect"]
     unprefixed = {right.limits for right in selecting if right.on in PARTITIONLESS}
-    assert unprefixed == {"Bool(dynamodb:FullTableScan=false)", "LOCKDOWN"}
+    assert unprefixed == {"Bool(dynamodb:FullTableScan=false)"}
     assert [right for right in rights() if right.action == "dynamodb:Scan"] == []
 
 
@@ -958,7 +992,10 @@ def test_who_meets_the_world_changes_no_standing(role: str) -> None:
 def test_verdicts_are_recorded_by_the_role_that_acts_on_them_and_never_changed() -> None:
     """What `make replay` judges again was inserted once, beside the event, by one role."""
     on_verdicts = {(one.role, one.action) for one in rights() if "VERDICT#" in one.limits}
-    assert on_verdicts == {("identity-restrain", "dynamodb:PartiQLInsert")}
+    assert on_verdicts == {
+        ("identity-restrain", "dynamodb:PartiQLInsert"),
+        (AUDITOR, "dynamodb:Query"),
+    }
 
 
 def test_who_restrains_touches_nothing_but_the_standing_and_the_record() -> None:
@@ -1169,6 +1206,7 @@ def test_zones_keep_out_of_each_other_s_tables() -> None:
             for role in PUBLISHERS
             for action in ("BatchGetItem", "DeleteItem", "PartiQLInsert", "PartiQLUpdate", "Query")
         ),
+        (AUDITOR, "IdentityTable", "dynamodb:Query"),
         ("identity-lift-lockdown", "RegistryTable", "dynamodb:BatchGetItem"),
         ("identity-lift-quarantine", "RegistryTable", "dynamodb:BatchGetItem"),
         ("identity-lock-down", "RegistryTable", "dynamodb:BatchGetItem"),
@@ -1196,6 +1234,12 @@ def test_a_publisher_changes_no_event(role: str) -> None:
         kind for right in policies.of(role) if writes(right) for kind in right.limits.split()
     }
     assert written == {"PENDING#*", "PUBLISHED#*"}
+
+
+def test_no_function_gives_events_up() -> None:
+    """What is never to be published any more is an administrator's word, and a thief's never."""
+    held = {(one.role, one.action) for one in rights() if "GAP#" in one.limits}
+    assert held == {(role, "dynamodb:BatchGetItem") for role in PUBLISHERS}
 
 
 def test_who_publishes_tells_owners_what_happened() -> None:

@@ -10,11 +10,13 @@ from typing import Any, get_args
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from portcullis.edge.response import status_of
 from portcullis.evidence import dpop
 from portcullis.evidence.errors import EvidenceError
 from portcullis.identity.assurance import DEMANDS
 from portcullis.identity.ending import Reason
 from portcullis.operations.notices import KINDS, REASONS
+from portcullis.refusals import LEDGER_REFUSALS
 from tests.unit.architecture import written_events
 from tests.unit.test_errors_documented import documented as documented_refusals
 
@@ -67,9 +69,9 @@ def internal() -> set[Route]:
     }
 
 
-def headings() -> list[Route]:
-    """Return the route of each heading that is one."""
-    lines = itertools.chain.from_iterable(page.read_text().splitlines() for page in PAGES)
+def headings(*pages: Path) -> list[Route]:
+    """Return the route of each heading of pages that is one."""
+    lines = itertools.chain.from_iterable(page.read_text().splitlines() for page in pages)
     return [
         (found[1], found[2])
         for line in lines
@@ -101,10 +103,39 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def named_refusals() -> set[tuple[str, str]]:
-    """Return what the pages name as status and type, in tables and in sentences."""
-    text = "\n".join(page.read_text() for page in PAGES)
+def named_refusals(*pages: Path) -> set[tuple[str, str]]:
+    """Return what pages name as status and type, in tables and in sentences."""
+    text = "\n".join(page.read_text() for page in pages)
     return set(re.findall(r"\b(\d{3}|4xx) (?:\| )?`([a-z]+(?:-[a-z]+)*)`", text))
+
+
+def refusals_by_place() -> list[tuple[str, str, str]]:
+    """Return the rows of docs/errors.md: status, name, and where it comes from."""
+    status, rows = "", []
+    for line in Path("docs/errors.md").read_text().splitlines():
+        if heading := re.match(r"## (\S+)", line):
+            status = heading[1]
+        elif row := re.match(r"\| `([a-z-]+)` \| (.+?) \| ", line):
+            rows.append((status, row[1], row[2]))
+    return rows
+
+
+def pages_of(where: str) -> list[Path]:
+    """Return the pages that have a section for a route that is named there."""
+    named = re.findall(rf"`{ROUTE.pattern}`", where)
+    return [
+        page
+        for page in PAGES
+        if any(fits(route, heading) for route in named for heading in headings(page))
+    ]
+
+
+def fits(named: Route, heading: Route) -> bool:
+    """Return whether a route is the one that is named; a star at its end stands for any."""
+    (method, path), begins = named, named[1].removesuffix("*")
+    return method == heading[0] and (
+        heading[1] == path if path == begins else heading[1].startswith(begins)
+    )
 
 
 def told() -> dict[str, tuple[set[str], str]]:
@@ -117,7 +148,7 @@ def told() -> dict[str, tuple[set[str], str]]:
 def test_every_route_of_the_public_api_has_a_section() -> None:
     """And the internal routes that somebody outside calls; each once, and no other."""
     expected = public() | (internal() - BETWEEN_THE_ZONES)
-    assert sorted(headings()) == sorted(expected)
+    assert sorted(headings(*PAGES)) == sorted(expected)
 
 
 def test_the_template_has_what_it_is_known_to_have() -> None:
@@ -142,16 +173,49 @@ def test_the_table_of_routes_says_what_the_gate_demands() -> None:
             assert nonce == ("yes" if demand.nonce else "")
 
 
+def test_the_index_names_every_internal_route() -> None:
+    """Each that somebody outside calls; of those between the zones, none."""
+    outside = internal() - BETWEEN_THE_ZONES - public()
+    listed = INDEX.read_text().partition("\nThe internal API: ")[2].partition("\n")[0]
+    assert set(ROUTE.findall(re.sub(r"[`\]]", " ", listed))) == outside
+
+
 def test_every_refusal_on_a_page_exists_under_its_status() -> None:
     """No page promises a refusal that the product does not have."""
-    assert named_refusals() <= set(documented_refusals())
+    assert named_refusals(*PAGES) <= set(documented_refusals())
 
 
 def test_every_refusal_of_an_api_is_on_a_page() -> None:
-    """What a client can hear is said where its route is."""
+    """Whatever the routes may answer, a page of theirs names."""
     names = {name for _, name in documented_refusals()}
     text = "\n".join(page.read_text() for page in PAGES)
     assert {name for name in names if f"`{name}`" not in text} == set()
+
+
+def test_every_refusal_of_a_route_is_on_the_page_of_the_route() -> None:
+    """What docs/errors.md says of a route, the route's own page says, under the same status."""
+    missing = [
+        (status, name, page.name)
+        for status, name, where in refusals_by_place()
+        for page in pages_of(where)
+        if (status, name) not in named_refusals(page)
+    ]
+    assert missing == []
+
+
+def test_every_refusal_of_the_ledger_is_on_the_page_about_money() -> None:
+    """Whatever crosses the hop is answered to who orders or reads, so it is named there."""
+    told = {(str(status_of(kind)), kind.code) for kind in LEDGER_REFUSALS.values()}
+    assert told <= named_refusals(Path("docs/api/money.md"))
+
+
+def test_places_are_read_from_the_list_of_refusals() -> None:
+    """The comparison sees routes, and a star as every route that begins so."""
+    assert [page.name for page in pages_of("`POST /passkeys*`, `POST /recovery`: full.")] == [
+        "passkeys.md",
+        "recovery.md",
+    ]
+    assert sum(1 for _, _, where in refusals_by_place() if pages_of(where)) > 30
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -68,3 +68,10 @@ def test_a_pause_is_within_its_ceiling() -> None:
     assert min(pauses) < 0.1
     assert max(pauses) > 0.4
     assert entropy.jitter_s(0.0) == 0.0
+
+
+def test_a_shuffled_list_is_the_same_in_any_order() -> None:
+    """Nothing is lost or twice, and each may be first."""
+    assert sorted(entropy.shuffled(range(9))) == list(range(9))
+    # All of three are first within 200 shuffles, but once in 10^34.
+    assert {entropy.shuffled("abc")[0] for _ in range(200)} == {"a", "b", "c"}

@@ -13,6 +13,7 @@ from tests.unit.conftest import Written
 
 EVERY: log.Fields = {
     "function": "f",
+    "account": "je3s6orgs6yk55hkzgb5z77jra",
     "request_id": "id",
     "status": 400,
     "code": "c",
@@ -113,12 +114,13 @@ def test_threads_count_for_themselves(written: Written, request: pytest.FixtureR
     assert counts == [[1.0]] * (threads * each)
 
 
+@pytest.mark.parametrize("name", get_args(log.Measure))
 @pytest.mark.parametrize("count", [0, 7])
-def test_a_measure_is_a_metric_and_no_line(written: Written, count: int) -> None:
+def test_a_measure_is_a_metric_and_no_line(written: Written, name: log.Measure, count: int) -> None:
     """How many there are, none included, so that an alarm knows silence from peace."""
-    log.measure("events-overdue", count)
+    log.measure(name, count)
     (metric,) = written.entries()
-    assert (metric["service"], metric["events-overdue"]) == ("portcullis", [float(count)])
+    assert (metric["service"], metric[name]) == ("portcullis", [float(count)])
 
 
 def test_the_text_of_an_exception_is_not_logged(written: Written) -> None:

@@ -52,6 +52,8 @@ def test_a_spent_token_is_told_with_its_reason() -> None:
         ("session-ended", {"reason": "signed-out"}),
         ("session-ended", {"reason": "displaced"}),
         ("session-ended", {}),
+        ("session-ended", {"reason": ["refresh-token-reused"]}),
+        ("session-ended", {"reason": {}}),
         *[(kind, {}) for kind in sorted(SILENT)],
         ("unknown-kind", {}),
         ("unknown-kind", {"reason": "refresh-token-reused"}),

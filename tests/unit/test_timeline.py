@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,13 +30,16 @@ def event(number: int, **facts: Any) -> Event:
 
 def segment(*numbers: int, account: str = ACCOUNT) -> Version:
     """Return an object of the trail with these events, under the name of its first."""
-    found = [event(number) for number in numbers]
+    found = [replace(event(number), account=account) for number in numbers]
     return Version(key=segments.key_of(account, numbers[0]), raw=raw(found))
 
 
-def raw(found: list[Event]) -> bytes:
-    """Return the bytes of an object with these events."""
-    return json.dumps({"events": [one.body() for one in found]}).encode()
+def raw(found: list[Event], **change: Any) -> bytes:
+    """Return the bytes of an object with these events, with members of each *change*d."""
+    bodies = [{**one.body(), **change} for one in found]
+    return json.dumps(
+        {"version": 1, "account": found[0].account, "events": bodies}, allow_nan=True
+    ).encode()
 
 
 def numbers(*versions: Version) -> list[int]:
@@ -69,11 +73,27 @@ def test_an_empty_trail_is_empty() -> None:
         ([Version(f"events/{ACCOUNT}/x.json", b"{}")], "is not a segment of this account"),
         ([Version(f"events/{ACCOUNT}/1.json", raw([event(1)]))], "is not a segment"),
         ([segment(1, account="other")], "is not a segment of this account"),
+        ([Version(segment(1).key, raw([event(1)], facts=5))], "is not a segment"),
+        ([Version(segment(1).key, raw([event(1)], facts={"a": float("nan")}))], "is not a segment"),
+        ([Version(segment(1).key, raw([event(1)], kind=["x"]))], "is not a segment"),
+        ([Version(segment(1).key, raw([event(1)], at=5))], "is not a segment"),
+        ([Version(segment(1).key, raw([event(1)], at="0001-01-01T00:00:00+23:59"))], "is not a"),
+        ([Version(segment(1).key, b"[" * 100_000)], "is not a segment of this account"),
+        ([Version(segment(1).key, b"\xff")], "is not a segment of this account"),
     ],
 )
 def test_what_is_wrong_is_said(versions: list[Version], finding: str) -> None:
     """A gap, an overlap, a second version, a deletion and a foreign object are found."""
     assert any(finding in one for one in timeline.of(ACCOUNT, versions).findings)
+
+
+def test_what_cannot_be_read_hides_nothing_behind_it() -> None:
+    """Every line of the others is printed, and the gap is said beside the finding."""
+    told = timeline.of(
+        ACCOUNT, [segment(1), Version(segment(2).key, raw([event(2)], facts=5)), segment(3, 4)]
+    )
+    assert [timeline.line(one)[:29].split()[-1] for one in told.events] == ["1", "3", "4"]
+    assert [finding.partition(" ")[0] for finding in told.findings] == [segment(2).key, "GAP:"]
 
 
 def test_the_oldest_version_counts() -> None:

@@ -34,8 +34,8 @@ class Entry:
 def put(bus: str, entries: Iterable[Entry]) -> None:
     """Put all *entries* on the bus with the ARN *bus*, each at least once.
 
-    PutEvents can take some entries of a request and refuse others: those are sent again, a
-    bounded number of times.
+    PutEvents can take some entries of a request and refuse others: those are sent again, behind
+    the rest of their request, a bounded number of times. The bus promises no order anyway.
 
     Raises:
         BusError: it is not known of every entry that it was taken.

@@ -440,7 +440,9 @@ def _decode(typed: Mapping[str, Any]) -> Any:
     ((kind, value),) = typed.items()
     match kind:
         case "N":
-            return int(value)
+            # A fraction is none of ours: as text nobody takes it for a number, and its item can
+            # still be read among others.
+            return int(value) if value.lstrip("-").isdecimal() else value
         case "L":
             return [_decode(one) for one in value]
         case "M":

@@ -9,7 +9,7 @@ from typing import Any
 
 from portcullis import log
 from portcullis.edge import request as requests
-from portcullis.edge.endpoint import Nonce, failure_fields, refusal_fields
+from portcullis.edge.endpoint import DefectError, Nonce, failure_fields, refusal_fields
 from portcullis.errors import InfrastructureError, RefusedError
 from portcullis.evidence.access_token import AccessToken
 from portcullis.evidence.errors import StepUpRequiredError
@@ -24,6 +24,9 @@ _ERRORS = {
     "use-dpop-nonce": "use_dpop_nonce",
     "insufficient-user-authentication": "insufficient_user_authentication",
     "authentication-required": "",
+    # RFC 6750 section 3.1: `invalid_token` asks for another token, and none would help.
+    "account-quarantined": "",
+    "account-restricted": "",
 }
 
 
@@ -40,6 +43,7 @@ def authorize(
 
     Raises:
         InfrastructureError: liveness is not known; API Gateway answers 503 (AUTHORIZER_FAILURE).
+        DefectError: the same of anything else that went wrong, in no words.
     """
     started = time.monotonic()
 
@@ -71,6 +75,9 @@ def authorize(
     except InfrastructureError as error:
         note("failed", failure_fields(error))
         raise
+    except Exception as error:  # noqa: BLE001 the runtime would print its text
+        note("failed", failure_fields(error))
+        raise DefectError from None
     note("done", {})
     return _policy(event, "Allow", token.sub, given)
 

@@ -22,6 +22,10 @@ type Nonce = Callable[[], str]
 type Lambda = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 
+class DefectError(Exception):
+    """A defect of ours, which the log describes. Without a text, for the runtime prints that."""
+
+
 def endpoint(
     *,
     body: type[BaseModel] | None = None,
@@ -105,10 +109,9 @@ def refusal_fields(refusal: RefusedError) -> log.Fields:
 
 
 def failure_fields(error: Exception) -> log.Fields:
-    """Return what may be logged of a failure: its class and place, never its text."""
+    """Return what may be logged of a failure: its class, its place and a code, never its text."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    fields: log.Fields = {"exception": type(error).__name__, "place": place}
-    if isinstance(error, InfrastructureError):
-        fields["code"] = str(error)  # ours, or a service's error code: never a client's value
-    return fields
+    # Ours, or a service's error code: never a client's value.
+    code = str(error) if isinstance(error, InfrastructureError) else InternalError.code
+    return {"exception": type(error).__name__, "place": place, "code": code}

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from portcullis import log
-from portcullis.edge.endpoint import refusal_fields
+from portcullis.edge.endpoint import DefectError, failure_fields, refusal_fields
 from portcullis.edge.request import InvalidBodyError, faults
 from portcullis.edge.response import problem_members
-from portcullis.errors import RefusedError
+from portcullis.errors import InfrastructureError, RefusedError
 from portcullis.schema import Strict
 
 
@@ -20,7 +20,8 @@ def operation[Input: Strict](
 ) -> Callable[[Callable[[Input], dict[str, Any]]], Callable[[Mapping[str, Any], Any], Any]]:
     """Make a Lambda handler of a function from a validated input to a result.
 
-    A refusal is returned as a problem; a failure is raised, so that the invocation fails.
+    A refusal is returned as a problem. A failure is raised, so that the invocation fails, and a
+    defect in no words: Lambda's runtime prints what is raised.
     """
 
     def decorate(
@@ -34,6 +35,12 @@ def operation[Input: Strict](
             except RefusedError as refusal:
                 log.request("refused", {**refusal_fields(refusal), "function": name})
                 return problem_members(refusal)
+            except InfrastructureError as error:
+                log.request("failed", {**failure_fields(error), "function": name})
+                raise
+            except Exception as error:  # noqa: BLE001 the runtime would print its text
+                log.request("failed", {**failure_fields(error), "function": name})
+                raise DefectError from None
             log.request("done", {"function": name})
             return result
 

@@ -20,6 +20,7 @@ KEY_SHAPE = r"[\x21-\x7e]{1,64}"
 Reference = Annotated[str, StringConstraints(pattern=f"^{KEY_SHAPE}$")]
 
 _KEY = re.compile(KEY_SHAPE)
+_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 
 BYTES_MAX = 2048
 """No order is longer: a padded one is refused before anything is signed or sent on."""
@@ -71,7 +72,9 @@ class LockDown(Strict):
 
 
 class LiftLockdown(Strict):
-    """Let money go out again."""
+    """Let money go out again, by ending the lockdown that began at *since* and no later one."""
+
+    since: Annotated[str, StringConstraints(pattern=_TIME)]
 
 
 ROUTES: dict[OrderKind, str] = {"open-wallet": "/wallets", "transfer": "/transfers"}

@@ -4,14 +4,14 @@ Coarse on purpose: enough to recognise, too little to track. What it is derived 
 User-Agent, is not kept.
 """
 
-import iptocc
 import ua_parser
 
 UNKNOWN = "unknown"
 DEVICE_CHARS_MAX = 80
 
-# Signs, not ua-parser, for what every judged request passes: its thousand patterns take longer to
-# compile than the gate may take to start.
+# For what every judged request passes, signs and not ua-parser: a kind is one of a few constants,
+# never a client's own text, and ua-parser's thousand patterns take longer to compile than the gate
+# may take to start.
 
 _APPLE = "Apple"
 _LINUX = "Android or Linux"
@@ -40,6 +40,18 @@ _ENGINES = (
 )
 """The same. On iOS, Chrome and Firefox have WebKit inside and other names."""
 
+_CLIENTS = (
+    ("curl/", "curl"),
+    ("Wget/", "Wget"),
+    ("python", "Python"),
+    ("Python", "Python"),
+    ("Go-http-client/", "Go"),
+    ("Java", "Java"),
+    ("Dart/", "Dart"),
+    ("PostmanRuntime/", "Postman"),
+)
+"""The same, of what is no browser."""
+
 _OWN_ENGINES = {_APPLE: "WebKit", _LINUX: "Blink"}
 """What an app shows its web pages with, so what its own requests count as."""
 
@@ -52,27 +64,33 @@ def device(user_agent: str) -> str:
     return f"{browser} on {system}"[:DEVICE_CHARS_MAX]
 
 
-def place(address: str) -> str:
-    """Return the ISO 3166 code of the country of an address, or ``unknown``."""
-    return iptocc.country_code(address) or UNKNOWN
-
-
 def kind(user_agent: str) -> str:
-    """Return what a device is for a verdict, such as ``WebKit on Apple``, or ``unknown``.
+    """Return what a device is for a verdict, such as ``WebKit on Apple``: one of ``KINDS``.
 
     The class of its system and of its engine. So coarse that an update, a request for the desktop
     site, and an app's own requests beside those of its web view do not change it; so it cannot
-    tell a phone from a laptop of the same maker. A client that is no browser is its own kind.
-    Never longer than 80 characters.
+    tell a phone from a laptop of the same maker. A well-known client that is no browser is its own
+    kind; any other is unknown.
     """
     system = _first(_SYSTEMS, user_agent)
     engine = _first(_ENGINES, user_agent)
     if engine == UNKNOWN:
         engine = _OWN_ENGINES.get(system, UNKNOWN)
-    if engine != UNKNOWN:
-        return f"{engine} on {system}"
-    parsed = ua_parser.parse_user_agent(user_agent)
-    return parsed.family[:DEVICE_CHARS_MAX] if parsed else UNKNOWN
+    return _first(_CLIENTS, user_agent) if engine == UNKNOWN else f"{engine} on {system}"
+
+
+KINDS = frozenset(
+    {
+        *(
+            f"{engine} on {system}"
+            for _, engine in _ENGINES
+            for system in (UNKNOWN, *(name for _, name in _SYSTEMS))
+        ),
+        *(client for _, client in _CLIENTS),
+        UNKNOWN,
+    }
+)
+"""Every kind of device there is."""
 
 
 def _first(signs: tuple[tuple[str, str], ...], user_agent: str) -> str:

@@ -6,7 +6,7 @@ The gate and refresh run it between their one read and whatever they allow.
 from portcullis import log
 from portcullis.errors import InfrastructureError
 from portcullis.evidence.errors import EvidenceError
-from portcullis.identity import judge, restraint
+from portcullis.identity import judge, policy, restraint
 from portcullis.identity.judge import Outcome
 from portcullis.identity.observations import Observation
 from portcullis.identity.restraint import Judged, Occasion, Restraint
@@ -26,8 +26,10 @@ def evaluate(
     observation: Observation,
     *,
     occasion: Occasion,
-) -> None:
+) -> Outcome:
     """Judge a request and act on the verdict; what returns may pass, as far as this goes.
+
+    What returns is "allow" or "step-up".
 
     A request on which an approval is demanded passes only once the demand stands where the ledger
     reads it. A kill refuses the request whether or not it succeeds: if it does not, the next
@@ -38,21 +40,20 @@ def evaluate(
         InfrastructureError: the demand of an approval is not known to stand.
     """
     if remembered.baseline is None:
-        return
-    verdict = judge.judge(judge.POLICY, remembered.baseline, observation)
+        return Outcome.ALLOW
+    verdict = judge.judge(policy.in_force(), remembered.baseline, observation)
     if verdict.outcome is Outcome.ALLOW:
-        return
+        return Outcome.ALLOW
     order = Restraint(
         account=session.account,
         sid=session.sid,
         occasion=occasion,
         epoch=seen.epoch,
-        approval_required_since=seen.approval_required_since,
         judged=Judged(baseline=remembered.baseline, observation=observation, verdict=verdict),
     )
     if not order.kills:
         restraint.ask(order)
-        return
+        return Outcome.STEP_UP
     try:
         restraint.ask(order)
     except InfrastructureError as error:

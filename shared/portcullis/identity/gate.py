@@ -3,7 +3,8 @@
 Token, proof, nonce and the route's demand of assurance (RFC 9470) cost no I/O, so a stranger
 causes none, and a challenge spends no proof. Then one consistent batch read, and on any method but
 GET the proof is used up in parallel with it. Then the judge, on what the read remembers: after the
-proof, so that whoever replays a captured one reveals nothing and kills nothing.
+proof, so that whoever replays a captured one reveals nothing and kills nothing, unless it is a
+GET's and less than a minute old (docs/decisions/0021).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +27,10 @@ from portcullis.identity import (
 )
 from portcullis.identity.assurance import Route
 from portcullis.identity.evaluation import KilledError
+from portcullis.identity.judge import Outcome
 from portcullis.identity.sessions import Session
 from portcullis.identity.sightings import Sightings
-from portcullis.identity.standing import AccountRestrictedError, Standing
+from portcullis.identity.standing import Standing
 from portcullis.settings import setting, settings_list
 from portcullis.source import Source
 
@@ -82,6 +84,7 @@ def admit(
         ProofReplayedError: another method than GET with a proof that was used before.
         SessionEndedError: the session is over.
         SessionTerminatedError: the account's epoch has moved on, or this request moves it.
+        AccountQuarantinedError: the account is quarantined, and the route does not lift that.
         AccountRestrictedError: the account's standing does not allow it.
         InfrastructureError: liveness is not known, or what the verdict demands could not be
             done, so the request may not pass.
@@ -162,15 +165,22 @@ def _live(token: AccessToken, *, route: Route, now_s: int) -> _Live:
         raise SessionEndedError
     if not token.epoch == session.epoch == standing.epoch:
         raise SessionTerminatedError
-    if not standing.permits(route):
-        raise AccountRestrictedError
+    standing.demand_permitted(route)
     return _Live(session, standing, Sightings.from_item(seen_item))
 
 
 def _evaluate(live: _Live, token: AccessToken, *, source: Source, now_s: int) -> None:
     seen = sightings.observe(source, now_s=now_s)
     try:
-        evaluation.evaluate(live.session, live.standing, live.sightings, seen, occasion="request")
+        outcome = evaluation.evaluate(
+            live.session, live.standing, live.sightings, seen, occasion="request"
+        )
     except KilledError as verdict:
         raise SessionTerminatedError from verdict
-    sightings.record(live.session, live.sightings, seen, generation=token.gen)
+    sightings.record(
+        live.session,
+        live.sightings,
+        seen,
+        generation=token.gen,
+        demanded=outcome is Outcome.STEP_UP,
+    )

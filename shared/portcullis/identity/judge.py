@@ -10,7 +10,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from portcullis.identity.observations import ANONYMOUS, UNKNOWN, Baseline, Observation, Place
+from portcullis.identity.observations import (
+    ANONYMOUS,
+    RETRIES_MAX,
+    UNKNOWN,
+    Baseline,
+    Observation,
+    Place,
+    Sight,
+)
 from portcullis.schema import Strict
 
 EARTH_RADIUS_KM = 6371.0088
@@ -69,8 +77,9 @@ class Policy(Strict):
     """The first time that a session comes from one; later ones are known."""
     unknown_place: Outcome = Outcome.STEP_UP
     device_changed: Outcome = Outcome.STEP_UP
-    retries_max: Annotated[int, Field(ge=0, le=5)] = 1
-    """How many of the last five generations of a family may have needed a sealed retry."""
+    retries_max: Annotated[int, Field(ge=0, lt=RETRIES_MAX)] = 1
+    """How many of the last five generations of a family may have needed a sealed retry: as many
+    as can be exceeded by what is observed."""
     repeated_retries: Outcome = Outcome.STEP_UP
     impossible_travel: Outcome = Outcome.KILL
 
@@ -82,6 +91,7 @@ POLICY = Policy()
 class Travel(Strict):
     """How far and how fast, in whole kilometres, seconds and km/h.
 
+    From the last sight, or from the latest one from which the journey is impossible.
     ``beyond_error_km`` is what both places' errors cannot explain; ``speed_kmh`` is what that
     distance takes in the time, None where no time has passed.
     """
@@ -103,7 +113,7 @@ class Verdict(Strict):
 
 def judge(policy: Policy, baseline: Baseline, observation: Observation) -> Verdict:
     """Return the verdict on a request, given what is remembered of its session."""
-    travel = _travel(baseline, observation)
+    travel = _travel(policy, baseline, observation)
     grounds = [_on_place(policy, baseline, observation, travel)]
     if observation.device not in baseline.devices:
         grounds.append((Reason.DEVICE_CHANGED, policy.device_changed))
@@ -120,10 +130,10 @@ def judge(policy: Policy, baseline: Baseline, observation: Observation) -> Verdi
 def _on_place(
     policy: Policy, baseline: Baseline, seen: Observation, travel: Travel | None
 ) -> tuple[Reason, Outcome]:
-    if seen.network == baseline.network:
+    if baseline.last and seen.network == baseline.last.network:
         # Whatever the databases say of it today: one network is in one place.
         return Reason.SAME_NETWORK, Outcome.ALLOW
-    if seen.place and baseline.place and seen.place.country == baseline.place.country:
+    if baseline.last and seen.place and seen.place.country == baseline.last.place.country:
         return Reason.SAME_COUNTRY, Outcome.ALLOW
     if travel and _is_impossible(policy, travel):
         return Reason.IMPOSSIBLE_TRAVEL, policy.impossible_travel
@@ -152,12 +162,23 @@ def _is_impossible(policy: Policy, travel: Travel) -> bool:
     return beyond_km >= max(policy.distance_km_min, 1) and beyond_km * 3600 > reach
 
 
-def _travel(baseline: Baseline, seen: Observation) -> Travel | None:
-    if baseline.place is None or seen.place is None:
+def _travel(policy: Policy, baseline: Baseline, seen: Observation) -> Travel | None:
+    if baseline.last is None or seen.place is None:
         return None
-    exact = distance_km(baseline.place, seen.place)
-    beyond_km = max(0, math.floor(exact) - baseline.place.radius_km - seen.place.radius_km)
-    elapsed_s = seen.at_s - baseline.at_s
+    last = _from(baseline.last, seen.place, seen.at_s)
+    # Hops between neighbours prove nothing, each of them; the journey that they make up may.
+    journeys = (
+        _from(sight, seen.place, seen.at_s)
+        for sight in reversed(baseline.sights)
+        if sight.place.country != seen.place.country
+    )
+    return next((one for one in journeys if _is_impossible(policy, one)), last)
+
+
+def _from(sight: Sight, place: Place, at_s: int) -> Travel:
+    exact = distance_km(sight.place, place)
+    beyond_km = max(0, math.floor(exact) - sight.place.radius_km - place.radius_km)
+    elapsed_s = at_s - sight.at_s
     return Travel(
         distance_km=math.floor(exact),
         beyond_error_km=beyond_km,

@@ -7,24 +7,19 @@ serialise the platform. So a posting that was read before the freeze may still c
 five seconds that its function has (docs/runbooks/lockdown.md).
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from portcullis import entropy
+from portcullis import clock
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import ConditionFailedError, ContentionError, Item, Statement, Value
+from portcullis.aws.dynamodb import Item, Key, Statement, Value
 from portcullis.errors import ConflictError
-from portcullis.evidence.commands import Command
 from portcullis.evidence.orders import LiftLockdown, LockDown
-from portcullis.identity import once, operators, outbox, tables
-from portcullis.identity.operators import CommandReplayedError
+from portcullis.identity import operators, outbox, tables
 from portcullis.identity.outbox import Event
 from portcullis.identity.tables import LOCKDOWN
 
 PATH, LIFT_PATH = "/lockdown", "/lockdown/lift"
-ROUNDS_MAX = 6
-PAUSE_S = 0.02
 
 
 class NotLockedDownError(ConflictError):
@@ -34,9 +29,19 @@ class NotLockedDownError(ConflictError):
     title = "There is no lockdown at present."
 
 
+class AnotherLockdownError(ConflictError):
+    """What stands is not the lockdown that the commands name: somebody has frozen since."""
+
+    code = "another-lockdown"
+    title = "Another lockdown stands than the one that the commands lift."
+
+
 @dataclass(frozen=True, slots=True)
 class Lockdown:
-    """Whether outgoing money is frozen, since which Unix time that is so, and why it last was."""
+    """Whether outgoing money is frozen, since which Unix time that is so, and why it last was.
+
+    No two lockdowns have the same ``since``: a lift names by it which one it ends.
+    """
 
     locked: bool
     since: int
@@ -57,12 +62,14 @@ class Lockdown:
         return {"locked": self.locked, "since": self.since, "reason": self.reason}
 
 
-type Decision = Callable[[Lockdown | None, Item | None], tuple[Lockdown, list[Statement]]]
-"""From the stored lockdown and the head of its outbox: what will stand, and how to write it."""
+type Decided = tuple[Lockdown, Sequence[Statement]]
+"""What will stand, and how to write it."""
 
 
 def lock_down(compact: str, *, caller_role: str | None, now_s: int) -> Lockdown:
-    """Freeze outgoing money, and return what stands; what is frozen stays as it was.
+    """Freeze outgoing money, and return what stands.
+
+    What is frozen already is frozen anew: whoever lifts must know of the last reason.
 
     Args:
         compact: one operator's command.
@@ -82,30 +89,36 @@ def lock_down(compact: str, *, caller_role: str | None, now_s: int) -> Lockdown:
         caller_role=caller_role,
         now_s=now_s,
     )
-    frozen = Lockdown(locked=True, since=now_s, reason=operators.order(given[0], LockDown).reason)
-    event = Event("locked-down", {"operator": operators.names(given)[0], "reason": frozen.reason})
+    reason = operators.order(given[0], LockDown).reason
+    event = Event("locked-down", {"operator": operators.names(given)[0], "reason": reason})
 
-    def decide(seen: Lockdown | None, head: Item | None) -> tuple[Lockdown, list[Statement]]:
-        if seen is not None and seen.locked:
-            return seen, [_unchanged(seen)]
-        return frozen, [_written(frozen, after=seen), *_told(event, head, at_s=now_s)]
+    def decide(item: Item | None, head: Item | None) -> Decided:
+        if item is None:
+            frozen = Lockdown(locked=True, since=now_s, reason=reason)
+            written = dynamodb.insert(tables.standing(), frozen.to_item())
+        else:
+            seen = Lockdown.from_item(item)
+            frozen = Lockdown(locked=True, since=max(now_s, seen.since + 1), reason=reason)
+            written = _changed(seen, frozen)
+        return frozen, [written, *_told(event, head, at_s=frozen.since)]
 
-    return _committed(given, decide)
+    return operators.commit(given, decide, on=_item(), account=LOCKDOWN)
 
 
 def lift(compacts: Sequence[str], *, caller_role: str | None, now_s: int) -> Lockdown:
     """Let money go out again, and return what stands.
 
     Args:
-        compacts: two operators' commands.
+        compacts: two operators' commands, which name the lockdown that they end.
         caller_role: the IAM role that API Gateway authenticated.
         now_s: the time, in Unix seconds.
 
     Raises:
-        InvalidCommandError: a command does not verify.
+        InvalidCommandError: a command does not verify, or names no lockdown.
         TwoOperatorsRequiredError: one operator, one key or two orders are behind the commands.
         CommandReplayedError: a command has served before.
-        NotLockedDownError: nothing is frozen; the commands stay good.
+        NotLockedDownError: nothing is frozen.
+        AnotherLockdownError: what is frozen is so since another time.
         InfrastructureError: a service did not answer, or others kept changing the lockdown.
     """
     given = operators.ordered(
@@ -115,58 +128,30 @@ def lift(compacts: Sequence[str], *, caller_role: str | None, now_s: int) -> Loc
         caller_role=caller_role,
         now_s=now_s,
     )
-    operators.order(given[0], LiftLockdown)
+    named = operators.order(given[0], LiftLockdown).since
     event = Event("lockdown-lifted", {"operators": operators.names(given)})
 
-    def decide(seen: Lockdown | None, head: Item | None) -> tuple[Lockdown, list[Statement]]:
+    def decide(item: Item | None, head: Item | None) -> Decided:
+        seen = Lockdown.from_item(item) if item else None
         if seen is None or not seen.locked:
             raise NotLockedDownError
-        lifted = Lockdown(locked=False, since=now_s, reason=seen.reason)
-        return lifted, [_written(lifted, after=seen), *_told(event, head, at_s=now_s)]
+        if clock.rfc3339(seen.since) != named:
+            raise AnotherLockdownError
+        lifted = Lockdown(locked=False, since=max(now_s, seen.since), reason=seen.reason)
+        return lifted, [_changed(seen, lifted), *_told(event, head, at_s=now_s)]
 
-    return _committed(given, decide)
-
-
-def _committed(given: Sequence[Command], decide: Decision) -> Lockdown:
-    attempt, meant = entropy.new_id(), None
-    for round_ in range(ROUNDS_MAX):
-        item, head, *spent = dynamodb.batch_get(
-            (tables.standing(), tables.lockdown_key()),
-            (tables.identity(), tables.outbox_key(LOCKDOWN)),
-            *((tables.once(), tables.command_key(command.iss, command.jti)) for command in given),
-        )
-        if meant is not None and all(once.is_of(one, attempt) for one in spent):
-            return meant
-        if any(spent):
-            raise CommandReplayedError
-        meant, writes = decide(Lockdown.from_item(item) if item else None, head)
-        try:
-            dynamodb.execute(
-                *(operators.used(command, attempt=attempt) for command in given), *writes
-            )
-        except ConditionFailedError:
-            time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
-        else:
-            return meant
-    raise ContentionError("lockdown")
+    return operators.commit(given, decide, on=_item(), account=LOCKDOWN)
 
 
-def _written(lockdown: Lockdown, *, after: Lockdown | None) -> Statement:
-    if after is None:
-        return dynamodb.insert(tables.standing(), lockdown.to_item())
+def _item() -> tuple[str, Key]:
+    return tables.standing(), tables.lockdown_key()
+
+
+def _changed(seen: Lockdown, to: Lockdown) -> Statement:
     return dynamodb.change(
         tables.standing(),
         tables.lockdown_key(),
-        lockdown.values,
-        where='"locked" = ? AND "since" = ?',
-        given=(after.locked, after.since),
-    )
-
-
-def _unchanged(seen: Lockdown) -> Statement:
-    return dynamodb.demand(
-        tables.standing(),
-        tables.lockdown_key(),
+        to.values,
         where='"locked" = ? AND "since" = ?',
         given=(seen.locked, seen.since),
     )

@@ -4,10 +4,19 @@ They come through one role of IAM, which shows that somebody may call at all; wh
 by their keys, which the registry knows and no function can change.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
+from portcullis import entropy
 from portcullis.aws import dynamodb
-from portcullis.aws.dynamodb import Item, Statement, Value
+from portcullis.aws.dynamodb import (
+    ConditionFailedError,
+    ContentionError,
+    Item,
+    Key,
+    Statement,
+    Value,
+)
 from portcullis.errors import ForbiddenError
 from portcullis.evidence import commands, orders
 from portcullis.evidence.commands import Command
@@ -16,9 +25,12 @@ from portcullis.evidence.jws import Jws
 from portcullis.evidence.keys import PublicKey
 from portcullis.evidence.operators import ISSUER_PREFIX, Operator
 from portcullis.evidence.orders import LiftQuarantine, OrderKind, ReleaseAccount
-from portcullis.identity import tables
+from portcullis.identity import once, tables
 from portcullis.schema import Strict
 from portcullis.settings import setting
+
+ROUNDS_MAX = 6
+PAUSE_S = 0.02
 
 
 class TwoOperatorsRequiredError(ForbiddenError):
@@ -115,11 +127,58 @@ def names(given: Sequence[Command]) -> list[Value]:
     return [command.iss.removeprefix(ISSUER_PREFIX) for command in given]
 
 
-def used(command: Command, *, attempt: str) -> Statement:
-    """Return the write that uses a command up."""
-    key = tables.command_key(command.iss, command.jti)
+def commit[Outcome](
+    given: Sequence[Command],
+    decide: Callable[[Item | None, Item | None], tuple[Outcome, Sequence[Statement]]],
+    *,
+    on: tuple[str, Key],
+    account: str,
+) -> Outcome:
+    """Use the commands up together with what *decide* makes of the present state; return its word.
+
+    Args:
+        given: the verified commands.
+        decide: from the item that they are about, and the head of the account's outbox: what to
+            answer, and what to write. It is called again when the state has moved; what it raises
+            is the answer, and leaves the commands good.
+        on: the table and the key of that item.
+        account: whose outbox is told.
+
+    Raises:
+        CommandReplayedError: a command has served before.
+        InfrastructureError: the store did not answer, or others kept changing the state.
+    """
+    attempt, meant = entropy.new_id(), list[Outcome]()
+    for round_ in range(ROUNDS_MAX + 1):
+        item, head, *spent = dynamodb.batch_get(
+            on,
+            (tables.identity(), tables.outbox_key(account)),
+            *((tables.once(), _key(command)) for command in given),
+        )
+        if meant and all(once.is_of(one, attempt) for one in spent):
+            return meant[-1]
+        if any(spent):
+            raise CommandReplayedError
+        if round_ == ROUNDS_MAX:
+            break
+        outcome, writes = decide(item, head)
+        meant.append(outcome)
+        try:
+            dynamodb.execute(*(_used(command, attempt) for command in given), *writes)
+        except ConditionFailedError:
+            time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
+        else:
+            return outcome
+    raise ContentionError("operators")
+
+
+def _key(command: Command) -> Key:
+    return tables.command_key(command.iss, command.jti)
+
+
+def _used(command: Command, attempt: str) -> Statement:
     ttl = command.exp + commands.LIFETIME_S
-    return dynamodb.insert(tables.once(), {**key, "attempt": attempt, "ttl": ttl})
+    return dynamodb.insert(tables.once(), {**_key(command), "attempt": attempt, "ttl": ttl})
 
 
 def _verified(parsed: Jws, item: Item | None, *, expected_path: str, now_s: int) -> Command:

@@ -60,6 +60,8 @@ HIDING_SYSTEMS = frozenset(
         9009,  # M247: rented by many VPN services
         13335,  # Cloudflare: WARP, and a second hop of iCloud Private Relay
         14593,  # SpaceX Starlink: users appear where their ground station's addresses are
+        16625,  # Akamai: a CDN's edge
+        20940,  # Akamai: a CDN's edge
         36183,  # Akamai: a second hop of iCloud Private Relay
         39351,  # 31173 Services: Mullvad
         54113,  # Fastly: a second hop of iCloud Private Relay
@@ -126,7 +128,8 @@ def countries() -> dict[str, Place]:
 
 
 def _hides(network: Mapping[str, object]) -> bool:
-    return network.get("autonomous_system_number") in HIDING_SYSTEMS or any(
+    number = network.get("autonomous_system_number")
+    return (isinstance(number, int) and number in HIDING_SYSTEMS) or any(
         network.get(flag) is True for flag in HIDING_FLAGS
     )
 

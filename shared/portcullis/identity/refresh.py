@@ -31,7 +31,8 @@ from portcullis.identity import (
 )
 from portcullis.identity.evaluation import KilledError
 from portcullis.identity.families import InvalidGrantError, RefreshToken
-from portcullis.identity.observations import Observation
+from portcullis.identity.judge import Outcome
+from portcullis.identity.observations import RETRIES_MAX, Observation
 from portcullis.identity.sessions import LIVE, RETRIES_COUNTED_OVER, Session, Use
 from portcullis.identity.sightings import Sightings
 from portcullis.identity.standing import Standing
@@ -96,13 +97,20 @@ def refresh(text: str, *, proof: Proof, source: Source, now_s: int) -> Tokens:
             source, now_s=now_s, retries=_retries(state.session, use, token)
         )
         try:
-            evaluation.evaluate(
+            outcome = evaluation.evaluate(
                 state.session, state.standing, state.sightings, observation, occasion="refresh"
             )
         except KilledError as verdict:
             raise InvalidGrantError from verdict
         if use is Use.ROTATION:
-            issued = _rotate_and_record(token, state, observation, proof=proof, now_s=now_s)
+            issued = _rotate_and_record(
+                token,
+                state,
+                observation,
+                demanded=outcome is Outcome.STEP_UP,
+                proof=proof,
+                now_s=now_s,
+            )
         else:
             issued = _retry(token, state.session, proof=proof, now_s=now_s)
         if issued is not None:
@@ -111,18 +119,29 @@ def refresh(text: str, *, proof: Proof, source: Source, now_s: int) -> Tokens:
 
 
 def _retries(session: Session, use: Use, token: RefreshToken) -> int:
-    """Return how many of the last five generations were retried, this one included: at most 2."""
+    """Return how many of the last five generations were retried, this one included.
+
+    At most ``RETRIES_MAX``: a session remembers the last generation that was retried.
+    """
     if use is not Use.RETRY:
         return 0
     again = session.retried > token.generation + 1 - RETRIES_COUNTED_OVER
-    return 2 if session.retried and again else 1
+    return RETRIES_MAX if session.retried and again else 1
 
 
 def _rotate_and_record(
-    token: RefreshToken, state: _State, observation: Observation, *, proof: Proof, now_s: int
+    token: RefreshToken,
+    state: _State,
+    observation: Observation,
+    *,
+    demanded: bool,
+    proof: Proof,
+    now_s: int,
 ) -> Tokens | None:
     with ThreadPoolExecutor(max_workers=1) as beside:
-        recorded = beside.submit(sightings.record, state.session, state.sightings, observation)
+        recorded = beside.submit(
+            sightings.record, state.session, state.sightings, observation, demanded=demanded
+        )
         issued = _rotate(token, state.session, proof=proof, now_s=now_s)
         recorded.result()
     return issued

@@ -5,6 +5,7 @@ they invoke this (``restrain``) with the verdict and what it was made of.
 """
 
 import time
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from portcullis import entropy
@@ -23,6 +24,8 @@ from portcullis.settings import setting
 AHEAD_S_MAX = 60
 """How far an observation may be ahead of this function's clock and still move a demand: a later
 one would stand where no approval of today could reach it."""
+TOLD_S = 60
+"""A demand is told of once in each minute of the clock, however often it is renewed in it."""
 ROUNDS_MAX = 8
 PAUSE_S = 0.02
 
@@ -38,7 +41,7 @@ class Judged(Strict):
 
 
 class Restraint(Strict):
-    """A verdict to act on. ``epoch`` and ``approval_required_since`` are the standing's, as seen.
+    """A verdict to act on. ``epoch`` is the standing's, as seen.
 
     At a sign-in nothing is killed: the session begins with the demand of an approval instead, for
     a traveller who signs in again is no thief yet.
@@ -48,7 +51,6 @@ class Restraint(Strict):
     sid: Id
     occasion: Occasion
     epoch: int
-    approval_required_since: int
     judged: Judged
 
     @property
@@ -93,24 +95,13 @@ def restrain(restraint: Restraint, *, now_s: int) -> dict[str, Any]:
         )
         if item is None:
             raise NoSuchAccountError
-        seen, last = Standing.from_item(item), outbox.last(head)
-        write = _tightened(restraint, seen, now_s=now_s)
-        if write is None:
+        act = _act(restraint, Standing.from_item(item), now_s=now_s)
+        if act is None:
             return DONE
+        last = outbox.last(head)
+        told = _told(restraint, act.event, after=last, now_s=now_s) if act.event else ()
         try:
-            dynamodb.execute(
-                write,
-                *outbox.numbered(account, _event(restraint), after=last, at_s=now_s),
-                dynamodb.insert(
-                    tables.identity(),
-                    {
-                        **tables.verdict_key(account, last + 1),
-                        "record": restraint.judged.model_dump_json(),
-                        "at": now_s,
-                        "ttl": now_s + outbox.KEPT_S,
-                    },
-                ),
-            )
+            dynamodb.execute(act.change, *told)
         except ConditionFailedError:
             time.sleep(entropy.jitter_s(PAUSE_S * 2**round_))
         else:
@@ -118,27 +109,60 @@ def restrain(restraint: Restraint, *, now_s: int) -> dict[str, Any]:
     raise ContentionError("restraint")
 
 
-def _tightened(restraint: Restraint, seen: Standing, *, now_s: int) -> Statement | None:
-    """Return the write, or None if the standing has moved on since the verdict."""
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """The write on the standing, and the event of it: None where it is told of already."""
+
+    change: Statement
+    event: Event | None
+
+
+def _act(restraint: Restraint, seen: Standing, *, now_s: int) -> _Act | None:
+    """Return what is to be done, or None if the standing has moved on since the verdict."""
     if seen.epoch != restraint.epoch or not (seen.is_active or seen.is_quarantined):
         return None
+    if restraint.kills and seen.is_often_quarantined(now_s):
+        until_s = now_s + standing.FREEZE_S
+        return _Act(standing.raised(seen, frozen_until=until_s), _event(restraint, is_frozen=True))
     if restraint.kills:
-        return standing.quarantined(seen)
+        return _Act(standing.quarantined(seen, at_s=now_s), _event(restraint))
     at_s = min(restraint.judged.observation.at_s, now_s + AHEAD_S_MAX)
     demanded_s = seen.approval_required_since
-    # Demanded after the verdict, or at its moment: by another request, or by an earlier try of
-    # this. A demand that was lifted after the verdict is made again.
-    if demanded_s > restraint.approval_required_since or demanded_s >= at_s:
-        return None
+    if demanded_s >= at_s:
+        return None  # by another request, or by an earlier try of this
+    since_s = max(now_s, at_s)
+    is_told = since_s // TOLD_S == demanded_s // TOLD_S
     # In a quarantine, too, whose lift leaves the demand standing.
-    return standing.approval_demanded(seen, since_s=max(now_s, at_s))
+    return _Act(
+        standing.approval_demanded(seen, since_s=since_s), None if is_told else _event(restraint)
+    )
 
 
-def _event(restraint: Restraint) -> Event:
+def _told(restraint: Restraint, event: Event, *, after: int, now_s: int) -> list[Statement]:
+    """Return the writes of the event that follows number *after*, and of the verdict behind it."""
+    return [
+        *outbox.numbered(restraint.account, event, after=after, at_s=now_s),
+        dynamodb.insert(
+            tables.identity(),
+            {
+                **tables.verdict_key(restraint.account, after + 1),
+                "record": restraint.judged.model_dump_json(),
+                "at": now_s,
+                "ttl": now_s + outbox.KEPT_S,
+            },
+        ),
+    ]
+
+
+def _event(restraint: Restraint, *, is_frozen: bool = False) -> Event:
     verdict = restraint.judged.verdict
     travel = verdict.travel
     return Event(
-        "account-quarantined" if restraint.kills else "approval-demanded",
+        "money-frozen"
+        if is_frozen
+        else "account-quarantined"
+        if restraint.kills
+        else "approval-demanded",
         {
             "sid": restraint.sid,
             "occasion": restraint.occasion,

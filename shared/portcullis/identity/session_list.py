@@ -88,7 +88,7 @@ def live(
         if session.is_live(standing, now_s=now_s) and now_s < session.idle_expires
     ]
     seen = {
-        sid: sight.get("seen_at", 0)
+        sid: max(sight.get("placed_at", 0), sight.get("unplaced_at", 0))
         for sid, sight in zip(listed.sids, sights, strict=True)
         if sight is not None
     }

@@ -19,6 +19,10 @@ LIFTING = frozenset({("POST", "/approvals/options"), ("POST", "/approvals")})
 """The routes that lead out of a quarantine."""
 FREEZE_S = 86_400
 """How long a recovery freezes what could not be undone."""
+QUARANTINES_MAX = 2
+QUARANTINES_COUNTED_OVER_S = 86_400
+"""So many in a day. Another would let a thief, or a wrong database, keep an owner out for good:
+instead of it every session dies, and money is frozen."""
 
 
 class NoSuchAccountError(NotFoundError):
@@ -35,11 +39,18 @@ class AccountRestrictedError(ForbiddenError):
     title = "This account may not do this at present."
 
 
+class AccountQuarantinedError(AccountRestrictedError):
+    """The account is quarantined. Its hearer holds a live session, and can have it lifted."""
+
+    code = "account-quarantined"
+    title = "This account is quarantined. Have the quarantine lifted at /approvals."
+
+
 class AccountFrozenError(ForbiddenError):
-    """A recovery has frozen what could not be undone."""
+    """What could not be undone is frozen, by a recovery or after quarantines."""
 
     code = "account-frozen"
-    title = "A recovery froze this account for a day: no factor can be removed until then."
+    title = "This account is frozen for a day: no factor can be removed until then."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,8 @@ class Standing:
 
     ``frozen_until``: until this Unix time no money goes out and no factor is removed.
     ``approval_required_since``: money goes out only with an approval younger than this; 0: never
-    demanded. The ledger reads both in its own transaction.
+    demanded. The ledger reads both in its own transaction. ``quarantined_at``: when the last
+    quarantines began, two at most.
     """
 
     account: str
@@ -56,6 +68,7 @@ class Standing:
     epoch: int
     frozen_until: int = 0
     approval_required_since: int = 0
+    quarantined_at: tuple[int, ...] = ()
 
     @classmethod
     def from_item(cls, item: Item) -> "Standing":
@@ -66,6 +79,7 @@ class Standing:
             epoch=item["epoch"],
             frozen_until=item["frozen_until"],
             approval_required_since=item["approval_required_since"],
+            quarantined_at=tuple(item.get("quarantined_at", ())),
         )
 
     def to_item(self) -> dict[str, Any]:
@@ -76,6 +90,7 @@ class Standing:
             "epoch": self.epoch,
             "frozen_until": self.frozen_until,
             "approval_required_since": self.approval_required_since,
+            "quarantined_at": list(self.quarantined_at),
         }
 
     @property
@@ -88,13 +103,27 @@ class Standing:
         """Whether the account may do nothing but have its quarantine lifted."""
         return self.status == QUARANTINED
 
-    def permits(self, route: tuple[str, str]) -> bool:
-        """Whether the account may use *route*, a method and a path as API Gateway spells it."""
-        return self.is_active or (self.is_quarantined and route in LIFTING)
+    def demand_permitted(self, route: tuple[str, str]) -> None:
+        """Demand that the account may use *route*, a method and a path as API Gateway spells it.
+
+        Raises:
+            AccountQuarantinedError: it is quarantined, and the route does not lead out of it.
+            AccountRestrictedError: it may use no route.
+        """
+        if self.is_quarantined:
+            if route not in LIFTING:
+                raise AccountQuarantinedError
+        elif not self.is_active:
+            raise AccountRestrictedError
 
     def is_frozen(self, now_s: int) -> bool:
-        """Whether a recovery's freeze is on."""
+        """Whether what could not be undone is frozen."""
         return now_s < self.frozen_until
+
+    def is_often_quarantined(self, now_s: int) -> bool:
+        """Whether the account is active after as many quarantines as a day may have."""
+        recent = [at_s for at_s in self.quarantined_at if at_s > now_s - QUARANTINES_COUNTED_OVER_S]
+        return self.is_active and len(recent) >= QUARANTINES_MAX
 
 
 def raised(seen: Standing, *, frozen_until: int | None = None) -> Statement:
@@ -114,15 +143,21 @@ def raised(seen: Standing, *, frozen_until: int | None = None) -> Statement:
     )
 
 
-def quarantined(seen: Standing) -> Statement:
+def quarantined(seen: Standing, *, at_s: int) -> Statement:
     """Return the write that kills every session and quarantines, if it is still as *seen*.
 
-    Whoever loses its condition was overtaken by another kill, so each kill has one event.
+    Whoever loses its condition was overtaken by another kill, so each kill has one event. In a
+    quarantine a kill begins no other one.
     """
+    begun_at = (*seen.quarantined_at, at_s) if seen.is_active else seen.quarantined_at
     return dynamodb.change(
         tables.standing(),
         tables.standing_key(seen.account),
-        {"epoch": seen.epoch + 1, "status": QUARANTINED},
+        {
+            "epoch": seen.epoch + 1,
+            "status": QUARANTINED,
+            "quarantined_at": list(begun_at[-QUARANTINES_MAX:]),
+        },
         where='"epoch" = ? AND "status" = ?',
         given=(seen.epoch, seen.status),
     )

@@ -24,6 +24,7 @@ from portcullis.identity import (
     judge,
     once,
     outbox,
+    policy,
     restraint,
     session_list,
     sessions,
@@ -34,7 +35,7 @@ from portcullis.identity import (
 )
 from portcullis.identity.factors import Factors
 from portcullis.identity.families import Handle
-from portcullis.identity.judge import Outcome
+from portcullis.identity.judge import Reason
 from portcullis.identity.observations import Observation
 from portcullis.identity.outbox import Event
 from portcullis.identity.restraint import Judged, Restraint
@@ -125,6 +126,7 @@ def start(
     account = seen.standing.account
     handle, attempt = Handle.new(entropy.bytes_of_id(account)), entropy.new_id()
     token = tokens.family_keys().mint(handle, 1)
+    observation = sightings.observe(source, now_s=now_s)
     session = Session(
         sid=handle.sid,
         account=account,
@@ -144,10 +146,9 @@ def start(
         idle_expires=now_s + sessions.IDLE_S,
         absolute_expires=now_s + sessions.ABSOLUTE_S,
         device=devices.device(source.user_agent),
-        place=devices.place(source.address),
+        place=observation.label,
     )
     kept, displaced = _kept(seen, now_s=now_s)
-    observation = sightings.observe(source, now_s=now_s)
     with ThreadPoolExecutor(max_workers=1) as beside:
         elsewhere = beside.submit(_elsewhere, seen, observation, now_s=now_s)
         issued = tokens.issue(session, token, now_s=now_s)
@@ -183,7 +184,8 @@ def start(
 def _elsewhere(seen: State, observation: Observation, *, now_s: int) -> Restraint | None:
     """Return the demand due because a live session is where this sign-in cannot have come from.
 
-    None if no session is, or the demand of this very moment stands already.
+    It is due whatever the policy makes of that in a session's own requests. None if no session is,
+    or the demand of this very moment stands already.
 
     Raises:
         InfrastructureError: the store did not answer.
@@ -203,15 +205,16 @@ def _elsewhere(seen: State, observation: Observation, *, now_s: int) -> Restrain
         # Live but for a quarantine, too: after its lift this session would be as good as any.
         if not session.stands(account.epoch, now_s=now_s):
             continue
-        verdict = judge.judge(judge.POLICY, baseline, observation)
-        if verdict.outcome is Outcome.KILL:
+        # Two sessions may be two devices: only where they are is compared.
+        alike = baseline.model_copy(update={"devices": (observation.device,)})
+        verdict = judge.judge(policy.in_force(), alike, observation)
+        if Reason.IMPOSSIBLE_TRAVEL in verdict.reasons:
             return Restraint(
                 account=account.account,
                 sid=session.sid,
                 occasion="sign-in",
                 epoch=account.epoch,
-                approval_required_since=account.approval_required_since,
-                judged=Judged(baseline=baseline, observation=observation, verdict=verdict),
+                judged=Judged(baseline=alike, observation=observation, verdict=verdict),
             )
     return None
 

@@ -7,14 +7,35 @@ begin at 1 and have no gap.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import Field, JsonValue
 
 from portcullis import clock
 from portcullis.aws.dynamodb import Item
+from portcullis.errors import InfrastructureError
+from portcullis.schema import Strict
 
 VERSION = 1
+NUMBER_MAX = 10**12 - 1
+"""Twelve digits: with more, the order of keys would not be the order of numbers."""
 OWN = frozenset({"pk", "sk", "kind", "at", "ttl"})
 """Attributes of every stored event; the others are its facts."""
+type Version = Annotated[int, Field(ge=VERSION, le=VERSION)]
+"""Not a literal: to pydantic ``true`` is the literal 1."""
+
+
+class UnreadableEventError(InfrastructureError):
+    """What is stored or written as an event is none: no code of ours wrote it."""
+
+
+class _Body(Strict):
+    version: Version
+    account: str
+    number: Annotated[int, Field(ge=1, le=NUMBER_MAX)]
+    kind: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)*$", max_length=64)]
+    at: str
+    facts: dict[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,30 +50,42 @@ class Event:
 
     @classmethod
     def from_item(cls, item: Item) -> Self:
-        """Return the event in an item of the outbox."""
-        return cls(
-            account=item["pk"].partition("#")[2],
-            number=int(item["sk"]),
-            kind=item["kind"],
-            at_s=item["at"],
-            facts={name: value for name, value in item.items() if name not in OWN},
-        )
+        """Return the event in an item of the outbox.
+
+        Raises:
+            UnreadableEventError: it holds none that could leave the platform.
+        """
+        try:
+            body = {
+                "version": VERSION,
+                "account": item["pk"].partition("#")[2],
+                "number": int(item["sk"]),
+                "kind": item["kind"],
+                "at": clock.rfc3339(item["at"]),
+                "facts": {name: value for name, value in item.items() if name not in OWN},
+            }
+        except (KeyError, TypeError, ValueError, OverflowError, OSError):
+            raise UnreadableEventError("unreadable event") from None
+        return cls.from_body(body)
 
     @classmethod
-    def from_body(cls, body: Mapping[str, Any]) -> Self:
+    def from_body(cls, body: object) -> Self:
         """Return the event that *body* tells of.
 
         Raises:
-            KeyError, TypeError, ValueError: it is no body of this version.
+            UnreadableEventError: it is no body of this version.
         """
-        if body["version"] != VERSION:
-            raise ValueError
+        try:
+            read = _Body.model_validate(body)
+            at_s = _unix_time_s(read.at)
+        except (ValueError, OverflowError):  # pydantic's error is a ValueError
+            raise UnreadableEventError("unreadable event") from None
         return cls(
-            account=body["account"],
-            number=body["number"],
-            kind=body["kind"],
-            at_s=clock.from_rfc3339(body["at"]),
-            facts=body["facts"],
+            account=read.account,
+            number=read.number,
+            kind=read.kind,
+            at_s=at_s,
+            facts=read.facts,
         )
 
     def body(self) -> dict[str, Any]:
@@ -65,6 +98,13 @@ class Event:
             "at": clock.rfc3339(self.at_s),
             "facts": dict(self.facts),
         }
+
+
+def _unix_time_s(text: str) -> int:
+    at_s = clock.from_rfc3339(text)
+    if clock.rfc3339(at_s) != text:  # of another zone, or of the year 1
+        raise ValueError
+    return at_s
 
 
 def to_json(value: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ KINDS = frozenset(
         "account-released",
         "approval-demand-lifted",
         "approval-demanded",
+        "money-frozen",
         "passkey-added",
         "passkey-counter-regressed",
         "passkey-removed",
@@ -47,7 +48,8 @@ class Notice:
     def of(cls, event: Event) -> Self | None:
         """Return the notice of an event, or None if its owner need not hear of it."""
         reason = event.facts.get("reason")
-        told = reason if reason in REASONS.get(event.kind, ()) else None
+        heard = isinstance(reason, str) and reason in REASONS.get(event.kind, ())
+        told = reason if heard else None
         if event.kind not in KINDS and told is None:
             return None
         return cls(

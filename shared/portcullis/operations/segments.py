@@ -1,47 +1,59 @@
 """The audit trail: an account's events in objects that are written once (docs/decisions/0020).
 
 An object is called after its first event and begins where the one before it ended. Who finds one
-written goes on behind it. So no event is in two objects and none between two, whoever writes, at
-once or again.
+written goes on behind it, if it says what the table says (docs/decisions/0025). So no event is in
+two objects and none between two, whoever writes, at once or again.
 """
 
-import json
 from collections.abc import Sequence
+from typing import Any
 
+from portcullis import strict_json
 from portcullis.aws import bucket
 from portcullis.aws.bucket import ObjectExistsError
 from portcullis.errors import InfrastructureError
 from portcullis.operations import events
-from portcullis.operations.events import Event
+from portcullis.operations.events import Event, UnreadableEventError, Version
+from portcullis.schema import Strict
 from portcullis.settings import setting
 
 EVENTS_MAX = 50
+"""In one object. It may grow, and never shrink: an object of more is no segment."""
 
 
 class SegmentError(InfrastructureError):
-    """An object of the audit trail is not what its name says: somebody else wrote it."""
+    """An object of the audit trail is not what it should be: somebody else wrote it."""
 
 
-def append(account: str, found: Sequence[Event], *, first: int) -> Sequence[Event]:
-    """Return the events of the object that begins at number *first*, which stands from now on.
+class _Document(Strict):
+    version: Version
+    account: str
+    events: list[dict[str, Any]]
 
-    They are those that were *found*, or those that somebody else has written before; none, if
-    nothing was found and nothing is written.
+
+def write(account: str, found: Sequence[Event]) -> bool:
+    """Write the object of these events; return False if there is one under its name already.
 
     Raises:
-        SegmentError: what is written is not a segment that begins there.
         BucketError: it is not known whether they are written.
     """
-    key = key_of(account, first)
-    if found:
-        try:
-            bucket.create(setting("AUDIT_BUCKET"), key, _to_bytes(account, found))
-        except ObjectExistsError:
-            pass
-        else:
-            return found
-    written = bucket.read(setting("AUDIT_BUCKET"), key)
-    return [] if written is None else parse(written, account=account, first=first)
+    key = key_of(account, found[0].number)
+    try:
+        bucket.create(setting("AUDIT_BUCKET"), key, _to_bytes(account, found))
+    except ObjectExistsError:
+        return False
+    return True
+
+
+def read(account: str, *, first: int) -> Sequence[Event] | None:
+    """Return the events of the object that begins at number *first*, or None if there is none.
+
+    Raises:
+        SegmentError: it is not a segment that begins there.
+        BucketError: it could not be read.
+    """
+    written = bucket.read(setting("AUDIT_BUCKET"), key_of(account, first))
+    return None if written is None else parse(written, account=account, first=first)
 
 
 def key_of(account: str, first: int) -> str:
@@ -53,14 +65,17 @@ def parse(raw: bytes, *, account: str, first: int) -> list[Event]:
     """Return the events of an object's bytes.
 
     Raises:
-        SegmentError: they are not this account's, from *first* on, without a gap.
+        SegmentError: they are not this account's, from *first* on, without a gap, and few enough.
     """
     try:
-        found = [Event.from_body(body) for body in json.loads(raw)["events"]]
-    except (KeyError, TypeError, ValueError):
+        document = _Document.model_validate(strict_json.parse(raw))
+        found = [Event.from_body(body) for body in document.events]
+    except (ValueError, UnreadableEventError):
         raise SegmentError("unreadable segment") from None
-    numbers = [one.number for one in found if one.account == account]
-    if not found or numbers != list(range(first, first + len(found))):
+    numbers = [one.number for one in found]
+    if {document.account, *(one.account for one in found)} != {account}:
+        raise SegmentError("segment of other events")
+    if not 1 <= len(found) <= EVENTS_MAX or numbers != list(range(first, first + len(found))):
         raise SegmentError("segment of other events")
     return found
 

@@ -119,7 +119,7 @@ def _approval_by_code(person: Person, family: Family) -> Deed:
 
 
 def _lift(person: Person, _: Family) -> Deed:
-    dynamodb.execute(standing.quarantined(person.standing))
+    dynamodb.execute(standing.quarantined(person.standing, at_s=now()))
     return _lifting(person, person.sign_in(), LIFT)
 
 

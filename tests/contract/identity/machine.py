@@ -421,7 +421,11 @@ class Machine(RuleBasedStateMachine):
             source=ELSEWHERE,
             elsewhere=SessionTerminatedError,
         )
-        owner.quarantine()
+        if not owner.active:
+            return  # overtaken by an end of its right to act
+        owner.quarantine(self._now)
+        if owner.active:
+            return
         full = owner.full(self._now)
         if lift and full:
             self._lift(owner, full[0])

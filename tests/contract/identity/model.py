@@ -14,7 +14,11 @@ from portcullis.evidence.errors import EvidenceError, StepUpRequiredError
 from portcullis.identity.factors import LastFactorError, NoSuchFactorError, TooManyPasskeysError
 from portcullis.identity.gate import SessionEndedError, SessionTerminatedError
 from portcullis.identity.second_factor import SecondFactorRefusedError
-from portcullis.identity.standing import AccountFrozenError, AccountRestrictedError
+from portcullis.identity.standing import (
+    AccountFrozenError,
+    AccountQuarantinedError,
+    AccountRestrictedError,
+)
 from portcullis.identity.starting import SignInRefusedError
 from portcullis.identity.tickets import TicketRefusedError
 from portcullis.refusals import ApprovalRefusedError, ApprovalRequiredError
@@ -254,8 +258,9 @@ class Session:
             return SessionEndedError
         if not token.epoch == self.epoch == self.account.epoch:
             return SessionTerminatedError
-        lifts = self.account.quarantined and route in LIFTING
-        return None if self.account.active or lifts else AccountRestrictedError
+        if self.account.quarantined:
+            return None if route in LIFTING else AccountQuarantinedError
+        return None if self.account.active else AccountRestrictedError
 
 
 @dataclass(eq=False)
@@ -289,6 +294,7 @@ class Account:
     quarantined: bool = False
     frozen_until: int = 0
     demanded_since: int = 0
+    quarantined_at: list[int] = field(default_factory=list)
     password: Password | None = None
     totp: Totp | None = None
     codes: list[Code] = field(default_factory=list)
@@ -410,10 +416,15 @@ class Account:
         if carried is not None:
             carried.epoch = self.epoch
 
-    def quarantine(self) -> None:
-        """An anomaly kills every session, and only the lift is left."""
+    def quarantine(self, now_s: int) -> None:
+        """An anomaly kills every session, and only the lift is left; the third of a day freezes."""
         self.kill()
+        if sum(at_s > now_s - DAY_S for at_s in self.quarantined_at[-2:]) == 2:
+            self.frozen_until = max(self.frozen_until, now_s + DAY_S)
+            self.events.append("money-frozen")
+            return
         self.active, self.quarantined = False, True
+        self.quarantined_at.append(now_s)
         self.events.append("account-quarantined")
 
     def lift(self) -> None:
@@ -422,10 +433,11 @@ class Account:
         self.events.append("quarantine-lifted")
 
     def demand(self, now_s: int) -> None:
-        """Money waits for an approval that is younger than this moment, which is told once."""
+        """Money waits for an approval younger than this moment, which is told once in a minute."""
         if self.demanded_since < now_s:
+            if self.demanded_since // 60 != now_s // 60:
+                self.events.append("approval-demanded")
             self.demanded_since = now_s
-            self.events.append("approval-demanded")
 
     def mint(self, texts: list[str]) -> None:
         """New recovery codes burn the old ones."""

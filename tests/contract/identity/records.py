@@ -1,5 +1,6 @@
 """What the identity zone's tables hold, read around the product."""
 
+import json
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -120,6 +121,18 @@ def restrict(tables: Tables, account: str, *, status: str = RESTRICTED) -> None:
     )
 
 
+def pardon(tables: Tables, account: str) -> None:
+    """Let an account act, as if it had never been quarantined."""
+    tables.call(
+        "update_item",
+        TableName=tables.standing,
+        Key={"pk": {"S": account}},
+        UpdateExpression="SET #status = :active, quarantined_at = :never",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":active": {"S": ACTIVE}, ":never": {"L": []}},
+    )
+
+
 def quarantine(tables: Tables, account: str) -> None:
     """Kill every session of an account and quarantine it, as an anomaly does."""
     kill(tables, account, status=QUARANTINED)
@@ -137,13 +150,30 @@ def demand_approval(tables: Tables, account: str, *, since: int) -> None:
 
 
 def see(tables: Tables, sid: str, *, seen_at: int) -> None:
-    """Record a sight of a session, as another request's gate does."""
+    """Record a sight of a session where it was, as another request's gate does."""
+    key = {"pk": {"S": f"SIGHTINGS#{sid}"}, "sk": {"S": "SIGHTINGS"}}
+    stored = tables.call("get_item", TableName=tables.identity, Key=key)["Item"]
+    sights = [{**one, "at_s": seen_at} for one in json.loads(stored["sights"]["S"])["sights"]]
+    tables.call(
+        "update_item",
+        TableName=tables.identity,
+        Key=key,
+        UpdateExpression="SET placed_at = :at, sights = :sights",
+        ExpressionAttributeValues={
+            ":at": {"N": str(seen_at)},
+            ":sights": {"S": json.dumps({"sights": sights})},
+        },
+    )
+
+
+def remember(tables: Tables, sid: str, **texts: str) -> None:
+    """Change what is remembered of a session, as a stolen gate or another release would."""
     tables.call(
         "update_item",
         TableName=tables.identity,
         Key={"pk": {"S": f"SIGHTINGS#{sid}"}, "sk": {"S": "SIGHTINGS"}},
-        UpdateExpression="SET seen_at = :at",
-        ExpressionAttributeValues={":at": {"N": str(seen_at)}},
+        UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in texts),
+        ExpressionAttributeValues={f":{name}": {"S": text} for name, text in texts.items()},
     )
 
 

@@ -24,7 +24,12 @@ from portcullis.identity.gate import (
     SessionEndedError,
     SessionTerminatedError,
 )
-from portcullis.identity.standing import AccountRestrictedError
+from portcullis.identity.sightings import Sightings
+from portcullis.identity.standing import (
+    QUARANTINED,
+    AccountQuarantinedError,
+    AccountRestrictedError,
+)
 from portcullis.settings import setting
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
@@ -393,6 +398,10 @@ def _restricted(product: Product, family: Family) -> None:
     records.restrict(product[0], family.account)
 
 
+def _signed_in_after(product: Product, family: Family) -> None:
+    records.restrict(product[0], family.account, status=QUARANTINED)
+
+
 def _forgotten(product: Product, family: Family) -> None:
     key = {"pk": {"S": f"SESSION#{family.sid}"}, "sk": {"S": "SESSION"}}
     product[0].call("delete_item", TableName=product[0].identity, Key=key)
@@ -410,6 +419,7 @@ def _without_standing(product: Product, family: Family) -> None:
         (_killed, SessionTerminatedError),
         (_quarantined, SessionTerminatedError),
         (_restricted, AccountRestrictedError),
+        (_signed_in_after, AccountQuarantinedError),
         (_forgotten, SessionEndedError),
         (_without_standing, SessionEndedError),
     ],
@@ -423,8 +433,9 @@ def test_a_session_that_is_not_live_does_not_pass(
     admit(family.key, family.access_token, method=method)
     happen(product, family)
     for _ in range(2):
-        with pytest.raises(refusal):
+        with pytest.raises(refusal) as refused:
             admit(family.key, family.access_token, method=method)
+        assert refused.type is refusal
 
 
 def test_a_session_at_its_absolute_age_does_not_pass(
@@ -471,7 +482,7 @@ def test_a_crowd_at_first_sight_passes(family: Family) -> None:
 def test_the_sight_of_a_session_lags_by_a_minute_at_most(
     proxy: Proxy, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests for 13 minutes, one every 20 s, leave a baseline that is never 60 s old.
+    """Requests for 13 minutes, one every 20 s, leave a place that is never 60 s old.
 
     It costs at most one write a minute.
     """
@@ -485,7 +496,10 @@ def test_the_sight_of_a_session_lags_by_a_minute_at_most(
         assert proxy.calls == {"BatchGetItem": 1} | (
             {"UpdateItem": 1} if proxy.calls["UpdateItem"] else {}
         )
-        assert at_s - _sight(family)["seen_at"] < sightings.LAG_S_MAX
+        remembered = Sightings.from_item(_sight(family)).baseline
+        assert remembered is not None
+        assert remembered.last is not None
+        assert at_s - remembered.last.at_s < sightings.LAG_S_MAX
     assert writes == 13
 
 
@@ -501,7 +515,7 @@ def test_generation_and_time_are_one_sight(
     proxy.calls.clear()
     admit(family.key, rotated.access_token)
     assert proxy.calls == {"BatchGetItem": 1, "UpdateItem": 1}
-    assert (_sight(family)["gen_seen"], _sight(family)["seen_at"]) == (2, at_s)
+    assert (_sight(family)["gen_seen"], _sight(family)["placed_at"]) == (2, at_s)
 
 
 def test_a_generation_is_seen_though_the_time_had_moved_on(
@@ -518,7 +532,7 @@ def test_a_generation_is_seen_though_the_time_had_moved_on(
     )
     admit(family.key, rotated.access_token)
     assert overtaken.hits == 1
-    assert (_sight(family)["gen_seen"], _sight(family)["seen_at"]) == (2, at_s + 5)
+    assert (_sight(family)["gen_seen"], _sight(family)["placed_at"]) == (2, at_s + 5)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -529,7 +543,7 @@ def test_a_time_that_cannot_be_recorded_hinders_nobody(
     caplog: pytest.LogCaptureFixture,
     method: str,
 ) -> None:
-    """If `seen_at` alone is due and its write fails, the request passes and the failure counts."""
+    """If the place alone is due and its write fails, the request passes and the failure counts."""
     begin_s = _pinned(monkeypatch, family)
     admit(family.key, family.access_token)
     monkeypatch.setattr(clock, "now_s", lambda: begin_s + sightings.LAG_S_MAX)
@@ -537,13 +551,13 @@ def test_a_time_that_cannot_be_recorded_hinders_nobody(
     admit(family.key, family.access_token, method=method)
     assert failure.hits > 0
     assert "sighting-not-recorded" in caplog.text
-    assert _sight(family)["seen_at"] == begin_s
+    assert _sight(family)["placed_at"] == begin_s
 
 
 def test_a_generation_that_cannot_be_recorded_does_not_pass_though_the_time_is_due(
     proxy: Proxy, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`seen_at` excuses nothing: a first sight that is not written is refused."""
+    """A due place excuses nothing: a first sight that is not written is refused."""
     begin_s = _pinned(monkeypatch, family)
     admit(family.key, family.access_token)
     at_s = begin_s + sightings.LAG_S_MAX

@@ -34,7 +34,7 @@ from portcullis.identity.observations import Baseline
 from portcullis.identity.restraint import DONE, Judged, Restraint
 from portcullis.identity.session_list import SessionList
 from portcullis.identity.sessions import Session, Use
-from portcullis.identity.standing import ACTIVE, AccountRestrictedError, Standing
+from portcullis.identity.standing import AccountRestrictedError, Standing
 from portcullis.identity.tokens import Tokens
 from tests.contract.identity import records, schedules
 from tests.contract.identity.conftest import Product
@@ -115,7 +115,7 @@ class Scene:
         A quarantine of an earlier one is over.
         """
         now_s = now()
-        records.restrict(tables, person.account, status=ACTIVE)
+        records.pardon(tables, person.account)
         standing, head = dynamodb.batch_get(
             (keys.standing(), keys.standing_key(person.account)),
             (keys.identity(), keys.outbox_key(person.account)),
@@ -146,8 +146,9 @@ def _sight(session: Session, *, now_s: int) -> dict[str, Any]:
     return {
         **keys.sightings_key(session.sid),
         "gen_seen": 0,
-        "seen_at": now_s,
-        "baseline": baseline.model_dump_json(),
+        "placed_at": now_s,
+        "sights": baseline.model_dump_json(include={"sights"}),
+        "known": baseline.model_dump_json(include={"labels", "devices"}),
     }
 
 
@@ -239,7 +240,6 @@ def _restrain(scene: Scene) -> Deed:
         sid=scene.this.sid,
         occasion="request",
         epoch=scene.epoch,
-        approval_required_since=0,
         judged=Judged(
             baseline=baseline,
             observation=seen,

@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 
 from functions.identity.lift_lockdown.handler import handler as lift_handler
 from functions.identity.lock_down.handler import handler as lock_handler
+from portcullis import clock, entropy
 from portcullis.aws import dynamodb
+from portcullis.aws.dynamodb import ContentionError
 from portcullis.evidence.errors import InvalidCommandError
 from portcullis.identity import lockdown, tables
-from portcullis.identity.lockdown import Lockdown, NotLockedDownError
-from portcullis.identity.operators import CommandReplayedError, TwoOperatorsRequiredError
+from portcullis.identity.lockdown import AnotherLockdownError, Lockdown, NotLockedDownError
+from portcullis.identity.operators import (
+    ROUNDS_MAX,
+    CommandReplayedError,
+    TwoOperatorsRequiredError,
+)
 from portcullis.operations import registry
 from portcullis.operations.registry import OperatorRegistration
 from tests.contract.conftest import INTERNAL_ORIGIN, PUBLIC_ORIGIN
@@ -23,7 +29,7 @@ from tests.contract.identity.race import Race, split
 from tests.support import jws
 from tests.support.commands import Overrides
 from tests.support.events import Context, Sent
-from tests.support.faults import TRANSACTION, Loss, Proxy
+from tests.support.faults import ALWAYS, TRANSACTION, Loss, Proxy
 from tests.support.operator import LIFT, LOCKDOWN, Operator
 
 pytestmark = pytest.mark.contract
@@ -56,9 +62,16 @@ def freeze(
     return lockdown.lock_down(command, caller_role=role, now_s=at_s)
 
 
-def lift(*by: Operator, at_s: int = NOW, role: str | None = ROLE) -> Lockdown:
+def lifting(*by: Operator, since_s: int = NOW, **overrides: Unpack[Overrides]) -> list[str]:
+    """Return the honest commands of operators to lift the lockdown that began at *since_s*."""
+    since = clock.rfc3339(since_s)
+    honest: Overrides = {"now": NOW}
+    return [one.lift_lockdown(INTERNAL_ORIGIN, since=since, **(honest | overrides)) for one in by]
+
+
+def lift(*by: Operator, since_s: int = NOW, at_s: int = NOW, role: str | None = ROLE) -> Lockdown:
     """Have operators lift, as the route does it."""
-    commands = [one.lift_lockdown(INTERNAL_ORIGIN, now=at_s) for one in by]
+    commands = lifting(*by, since_s=since_s, now=at_s)
     return lockdown.lift(commands, caller_role=role, now_s=at_s)
 
 
@@ -95,7 +108,7 @@ def test_two_operators_lift_and_the_next_lockdown_is_told_again(pair: Pair) -> N
     assert stored() == {"pk": "LOCKDOWN", "locked": False, "since": NOW + 60, "reason": "intrusion"}
     freeze(pair[1], reason="drift", at_s=NOW + 120)
     assert stored() == {"pk": "LOCKDOWN", "locked": True, "since": NOW + 120, "reason": "drift"}
-    lift(*pair, at_s=NOW + 180)
+    lift(*pair, since_s=NOW + 120, at_s=NOW + 180)
     assert [(one["kind"], one["at"]) for one in told()] == [
         ("locked-down", NOW),
         ("lockdown-lifted", NOW + 60),
@@ -105,12 +118,74 @@ def test_two_operators_lift_and_the_next_lockdown_is_told_again(pair: Pair) -> N
     assert told()[1]["operators"] == ["alice", "bob"]
 
 
-def test_freezing_what_is_frozen_changes_nothing(pair: Pair) -> None:
-    """The second operator succeeds, and hears since when and why the first one froze."""
-    first = freeze(pair[0])
-    before, events = stored(), told()
-    assert freeze(pair[1], reason="fraud", at_s=NOW + 10) == first
-    assert (stored(), told()) == (before, events)
+def test_freezing_what_is_frozen_is_a_lockdown_of_its_own(pair: Pair) -> None:
+    """Who freezes during a drill for a reason of their own is on record, and that reason stands."""
+    freeze(pair[0], reason="drill")
+    assert freeze(pair[1], at_s=NOW + 10) == Lockdown(
+        locked=True, since=NOW + 10, reason="intrusion"
+    )
+    assert stored() == {"pk": "LOCKDOWN", "locked": True, "since": NOW + 10, "reason": "intrusion"}
+    assert [(one["operator"], one["reason"], one["at"]) for one in told()] == [
+        ("alice", "drill", NOW),
+        ("bob", "intrusion", NOW + 10),
+    ]
+
+
+def test_a_lift_that_was_signed_before_a_freeze_does_not_end_it(
+    product: Product, pair: Pair
+) -> None:
+    """The end of a drill is not the end of the intrusion that somebody froze for meanwhile."""
+    freeze(pair[0], reason="drill")
+    commands = lifting(*pair, now=NOW + 5)
+    freeze(pair[1], at_s=NOW + 10)
+    with records.unchanged(product[0]), pytest.raises(AnotherLockdownError):
+        lockdown.lift(commands, caller_role=ROLE, now_s=NOW + 11)
+    assert len(told()) == 2
+    assert not lift(*pair, since_s=NOW + 10, at_s=NOW + 12).locked
+    assert [one["kind"] for one in told()] == ["locked-down", "locked-down", "lockdown-lifted"]
+
+
+def test_a_lift_that_was_overtaken_by_a_freeze_does_not_end_it(pair: Pair, proxy: Proxy) -> None:
+    """The lockdown that ends is the one that was read."""
+    freeze(pair[0], reason="drill")
+    between = proxy.meanwhile(TRANSACTION, lambda: freeze(pair[1], at_s=NOW + 1))
+    with pytest.raises(AnotherLockdownError):
+        lift(*pair, at_s=NOW + 2)
+    assert between.hits == 1
+    item = stored()
+    assert item is not None
+    assert (item["locked"], item["reason"]) == (True, "intrusion")
+
+
+@pytest.mark.parametrize("behind_s", [0, 3_600], ids=["same second", "clock behind"])
+def test_no_two_lockdowns_have_one_name(product: Product, pair: Pair, behind_s: int) -> None:
+    """The time that a lift names moves on with each freeze, whatever the clock says."""
+    at_s = NOW - behind_s
+    freeze(pair[0], reason="drill")
+    assert freeze(pair[1], at_s=at_s).since == NOW + 1
+    with records.unchanged(product[0]), pytest.raises(AnotherLockdownError):
+        lift(*pair)
+    assert lift(*pair, since_s=NOW + 1, at_s=at_s).since == NOW + 1
+    assert freeze(pair[0], at_s=at_s).since == NOW + 2
+    with records.unchanged(product[0]), pytest.raises(AnotherLockdownError):
+        lift(*pair, since_s=NOW + 1, at_s=at_s)
+
+
+def test_the_record_of_a_freeze_names_it(pair: Pair) -> None:
+    """The time of the event is the one by which a lift names the lockdown."""
+    freeze(pair[0], reason="drill")
+    freeze(pair[1])
+    assert told()[-1]["at"] == NOW + 1
+
+
+def test_a_refused_lift_is_not_good_for_the_next_lockdown(product: Product, pair: Pair) -> None:
+    """Commands that came when nothing was frozen name no lockdown that begins later."""
+    commands = lifting(*pair)
+    with records.unchanged(product[0]), pytest.raises(NotLockedDownError):
+        lockdown.lift(commands, caller_role=ROLE, now_s=NOW)
+    freeze(pair[0], at_s=NOW + 1)
+    with records.unchanged(product[0]), pytest.raises(AnotherLockdownError):
+        lockdown.lift(commands, caller_role=ROLE, now_s=NOW + 2)
 
 
 def test_a_lockdown_touches_no_account(pair: Pair, product: Product) -> None:
@@ -174,10 +249,7 @@ def test_one_forged_command_spoils_a_lift(
 ) -> None:
     """One honest operator and a forger do not make money go out."""
     freeze(pair[0])
-    commands = [
-        pair[0].lift_lockdown(INTERNAL_ORIGIN, now=NOW),
-        pair[1].lift_lockdown(INTERNAL_ORIGIN, **({"now": NOW} | forgery)),
-    ]
+    commands = [*lifting(pair[0]), *lifting(pair[1], **forgery)]
     with records.unchanged(product[0]), pytest.raises(InvalidCommandError):
         lockdown.lift(commands[::-1] if forged_first else commands, caller_role=ROLE, now_s=NOW)
 
@@ -188,16 +260,16 @@ def test_what_was_signed_to_freeze_lifts_nothing_and_the_reverse(
     """A command is for one of the two routes."""
     freeze(pair[0])
     freezing = [one.lock_down(INTERNAL_ORIGIN, now=NOW) for one in pair]
-    lifting = pair[0].lift_lockdown(INTERNAL_ORIGIN, now=NOW)
+    (ending,) = lifting(pair[0])
     with records.unchanged(product[0]):
         with pytest.raises(InvalidCommandError):
             lockdown.lift(freezing, caller_role=ROLE, now_s=NOW)
         with pytest.raises(InvalidCommandError):
-            lockdown.lock_down(lifting, caller_role=ROLE, now_s=NOW)
+            lockdown.lock_down(ending, caller_role=ROLE, now_s=NOW)
 
 
 def _alone(pair: Pair) -> list[str]:
-    return [pair[0].lift_lockdown(INTERNAL_ORIGIN, now=NOW)]
+    return lifting(pair[0])
 
 
 def _nobody(_: Pair) -> list[str]:
@@ -214,17 +286,21 @@ def _one_operator_twice(pair: Pair) -> list[str]:
 
 def _one_key_under_two_names(pair: Pair) -> list[str]:
     other = registered(Operator("alices-other-name", pair[0].key))
-    return [*_alone(pair), other.lift_lockdown(INTERNAL_ORIGIN, now=NOW)]
+    return lifting(pair[0], other)
 
 
 def _two_orders(pair: Pair) -> list[str]:
-    other = pair[1].command(INTERNAL_ORIGIN, LIFT, b"{ }", kind="lift-lockdown", now=NOW)
+    return [*_alone(pair), *lifting(pair[1], since_s=NOW + 1)]
+
+
+def _two_spellings(pair: Pair) -> list[str]:
+    order = jws.compact_json({"since": clock.rfc3339(NOW)}) + b" "
+    other = pair[1].command(INTERNAL_ORIGIN, LIFT, order, kind="lift-lockdown", now=NOW)
     return [*_alone(pair), other]
 
 
 def _three(pair: Pair) -> list[str]:
-    three = (*pair, registered(Operator("carol")))
-    return [one.lift_lockdown(INTERNAL_ORIGIN, now=NOW) for one in three]
+    return lifting(*pair, registered(Operator("carol")))
 
 
 @pytest.mark.parametrize(
@@ -236,6 +312,7 @@ def _three(pair: Pair) -> list[str]:
         _one_operator_twice,
         _one_key_under_two_names,
         _two_orders,
+        _two_spellings,
         _three,
     ],
 )
@@ -249,12 +326,22 @@ def test_one_person_lifts_no_lockdown(
         lockdown.lift(commands, caller_role=ROLE, now_s=NOW)
 
 
-def test_an_order_that_says_more_lifts_nothing(product: Product, pair: Pair) -> None:
-    """Two operators who sign a lift with a property have signed another order."""
+UNNAMED = {
+    "no lockdown": b"{}",
+    "a number": b'{"since":1800000000}',
+    "another spelling of the time": b'{"since":"2027-01-15T08:00:00+00:00"}',
+    "a property more": b'{"since":"2027-01-15T08:00:00Z","for":"alice"}',
+}
+
+
+@pytest.mark.parametrize("order", UNNAMED.values(), ids=UNNAMED.keys())
+def test_an_order_that_does_not_name_a_lockdown_lifts_nothing(
+    product: Product, pair: Pair, order: bytes
+) -> None:
+    """Two operators who sign less, or more, than which lockdown they end have signed nothing."""
     freeze(pair[0])
     commands = [
-        one.command(INTERNAL_ORIGIN, LIFT, b'{"for":"alice"}', kind="lift-lockdown", now=NOW)
-        for one in pair
+        one.command(INTERNAL_ORIGIN, LIFT, order, kind="lift-lockdown", now=NOW) for one in pair
     ]
     with records.unchanged(product[0]), pytest.raises(InvalidCommandError):
         lockdown.lift(commands, caller_role=ROLE, now_s=NOW)
@@ -283,14 +370,15 @@ def test_there_is_nothing_to_lift(product: Product, pair: Pair, *, was_frozen: b
         lift(*pair)
 
 
-def test_a_command_to_freeze_serves_once(product: Product, pair: Pair) -> None:
-    """Who recorded it cannot freeze again after the lift, not even if it changed nothing."""
-    alice, bob = pair
-    first, idle = (one.lock_down(INTERNAL_ORIGIN, now=NOW) for one in pair)
-    lockdown.lock_down(first, caller_role=ROLE, now_s=NOW)
-    lockdown.lock_down(idle, caller_role=ROLE, now_s=NOW + 1)
-    lift(alice, bob, at_s=NOW + 2)
-    for used in (first, idle):
+@pytest.mark.parametrize("is_lifted", [True, False], ids=["lifted", "still frozen"])
+def test_a_command_to_freeze_serves_once(product: Product, pair: Pair, *, is_lifted: bool) -> None:
+    """Who recorded it neither freezes again after the lift nor moves the lockdown's name before."""
+    commands = [one.lock_down(INTERNAL_ORIGIN, now=NOW) for one in pair]
+    for at_s, command in enumerate(commands, start=NOW):
+        lockdown.lock_down(command, caller_role=ROLE, now_s=at_s)
+    if is_lifted:
+        lift(*pair, since_s=NOW + 1, at_s=NOW + 2)
+    for used in commands:
         with records.unchanged(product[0]), pytest.raises(CommandReplayedError):
             lockdown.lock_down(used, caller_role=ROLE, now_s=NOW + 3)
 
@@ -299,10 +387,10 @@ def test_a_command_to_freeze_serves_once(product: Product, pair: Pair) -> None:
 def test_commands_to_lift_serve_once(product: Product, pair: Pair, again: tuple[int, ...]) -> None:
     """A recorded lift does not lift the next lockdown."""
     freeze(pair[0])
-    used = [one.lift_lockdown(INTERNAL_ORIGIN, now=NOW) for one in pair]
+    used = lifting(*pair)
     lockdown.lift(used, caller_role=ROLE, now_s=NOW)
     freeze(pair[0], at_s=NOW + 1)
-    fresh = [one.lift_lockdown(INTERNAL_ORIGIN, now=NOW) for one in pair]
+    fresh = lifting(*pair)
     commands = [used[at] if at in again else fresh[at] for at in (0, 1)]
     with records.unchanged(product[0]), pytest.raises(CommandReplayedError):
         lockdown.lift(commands, caller_role=ROLE, now_s=NOW + 2)
@@ -327,25 +415,49 @@ def test_a_lift_whose_answer_was_lost_is_a_lift(pair: Pair, proxy: Proxy) -> Non
     assert [one["kind"] for one in told()] == ["locked-down", "lockdown-lifted"]
 
 
+@pytest.fixture
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry without pauses: how often is promised here, not how fast."""
+    monkeypatch.setattr(entropy, "jitter_s", lambda _: 0.0)
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_what_the_last_round_did_is_done(pair: Pair, proxy: Proxy) -> None:
+    """A freeze that came through at the last try, and whose answer was lost, is no failure."""
+    proxy.without_idempotency = True
+    proxy.cancel(TRANSACTION, "ConditionalCheckFailed", times=ROUNDS_MAX - 1)
+    fault = proxy.lose_answer(TRANSACTION, by=Loss.DROPPED)
+    assert freeze(pair[0]).locked
+    assert fault.hits == 1
+    assert [one["kind"] for one in told()] == ["locked-down"]
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_what_never_comes_through_is_given_up(product: Product, pair: Pair, proxy: Proxy) -> None:
+    """An operator is not left waiting: after so many rounds there is a failure, and no freeze."""
+    proxy.cancel(TRANSACTION, "ConditionalCheckFailed", times=ALWAYS)
+    proxy.calls.clear()
+    with records.unchanged(product[0]), pytest.raises(ContentionError):
+        freeze(pair[0])
+    assert proxy.count(TRANSACTION) == ROUNDS_MAX
+
+
 def test_a_freeze_that_is_lifted_meanwhile_freezes(pair: Pair, proxy: Proxy) -> None:
     """Who found it frozen, and was overtaken by a lift, is not told that it is frozen: it is."""
     freeze(pair[0])
-    proxy.meanwhile(
-        TRANSACTION,
-        lambda: lift(*pair, at_s=NOW + 1),
-        matching=lambda body: "EXISTS" in json.dumps(body),
-    )
+    between = proxy.meanwhile(TRANSACTION, lambda: lift(*pair, at_s=NOW + 1))
     assert freeze(pair[1], reason="fraud", at_s=NOW + 2).reason == "fraud"
+    assert between.hits == 1
     item = stored()
     assert item is not None
     assert (item["locked"], item["since"]) == (True, NOW + 2)
     assert [one["kind"] for one in told()] == ["locked-down", "lockdown-lifted", "locked-down"]
 
 
-def test_many_freeze_at_once_and_one_event_says_so(pair: Pair) -> None:
-    """Eight operators' commands at once all succeed; the platform was frozen once."""
-    commands = [pair[at % 2].lock_down(INTERNAL_ORIGIN, now=NOW) for at in range(8)]
-    with Race[Lockdown](8) as race:
+def test_many_freeze_at_once_and_each_is_told(pair: Pair) -> None:
+    """Four commands at once all succeed, each with a name and an event of its own."""
+    commands = [pair[at % 2].lock_down(INTERNAL_ORIGIN, now=NOW) for at in range(4)]
+    with Race[Lockdown](4) as race:
         outcomes = race.run(
             *(
                 lambda one=one: lockdown.lock_down(one, caller_role=ROLE, now_s=NOW)
@@ -353,8 +465,8 @@ def test_many_freeze_at_once_and_one_event_says_so(pair: Pair) -> None:
             )
         )
     granted, _ = split(outcomes, CommandReplayedError)
-    assert granted == 8 * [Lockdown(locked=True, since=NOW, reason="drill")]
-    assert [one["kind"] for one in told()] == ["locked-down"]
+    assert sorted(one.since for one in granted) == [NOW, NOW + 1, NOW + 2, NOW + 3]
+    assert [one["at"] for one in told()] == [NOW, NOW + 1, NOW + 2, NOW + 3]
 
 
 def test_of_one_command_at_once_one_serves(pair: Pair) -> None:
@@ -398,7 +510,7 @@ def test_the_routes_say_what_stands(pair: Pair) -> None:
     frozen = json.loads(answer["body"])
     assert set(frozen) == {"locked", "since", "reason"}
     assert (frozen["locked"], frozen["reason"]) == (True, "drill")
-    commands = [one.lift_lockdown(INTERNAL_ORIGIN, now=at_s) for one in pair]
+    commands = [one.lift_lockdown(INTERNAL_ORIGIN, since=frozen["since"], now=at_s) for one in pair]
     answer = request(LIFT, {"commands": commands})
     assert answer["statusCode"] == 200
     lifted = json.loads(answer["body"])
@@ -409,14 +521,14 @@ def test_the_routes_say_what_stands(pair: Pair) -> None:
 def test_the_routes_refuse_in_their_own_words(product: Product, pair: Pair) -> None:
     """Nothing to lift is 409, one operator is a malformed pair, and nobody is refused."""
     at_s = now()
-    lifting = [one.lift_lockdown(INTERNAL_ORIGIN, now=at_s) for one in pair]
+    ending = lifting(*pair, now=at_s)
     freezing = {"command": pair[0].lock_down(INTERNAL_ORIGIN, now=at_s)}
     with records.unchanged(product[0]):
         answers = [
-            request(LIFT, {"commands": lifting}),
-            request(LIFT, {"commands": lifting[:1]}),
+            request(LIFT, {"commands": ending}),
+            request(LIFT, {"commands": ending[:1]}),
             request(LIFT, freezing),
-            request(LOCKDOWN, {"commands": lifting}),
+            request(LOCKDOWN, {"commands": ending}),
             request(LOCKDOWN, freezing, role=None),
         ]
     assert [one["statusCode"] for one in answers] == [409, 400, 400, 400, 403]

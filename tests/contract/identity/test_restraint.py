@@ -10,14 +10,21 @@ import pytest
 from portcullis import entropy
 from portcullis.aws import dynamodb
 from portcullis.errors import InfrastructureError
-from portcullis.identity import judge, restraint, revocation, standing
+from portcullis.evidence.approvals import Act
+from portcullis.identity import approving, judge, restraint, revocation, standing
 from portcullis.identity.observations import UNKNOWN, Baseline, Observation, Place
 from portcullis.identity.outbox import Event, append
-from portcullis.identity.restraint import DONE, Judged, Restraint
-from portcullis.identity.standing import ACTIVE, QUARANTINED, NoSuchAccountError, Standing
+from portcullis.identity.restraint import AHEAD_S_MAX, DONE, TOLD_S, Judged, Restraint
+from portcullis.identity.standing import (
+    ACTIVE,
+    FREEZE_S,
+    QUARANTINED,
+    NoSuchAccountError,
+    Standing,
+)
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
-from tests.contract.identity.people import Family, Person, now
+from tests.contract.identity.people import Family, Person, is_admitted, now
 from tests.contract.identity.race import Race, split
 from tests.contract.identity.records import unchanged
 from tests.support import functions as lambdas
@@ -29,7 +36,7 @@ DUELS = 20
 
 LONDON = Place(country="GB", latitude_tenths=515, longitude_tenths=-1, radius_km=20)
 BUCHAREST = Place(country="RO", latitude_tenths=444, longitude_tenths=261, radius_km=20)
-KILLED, DEMANDED = "account-quarantined", "approval-demanded"
+KILLED, FROZEN, DEMANDED = "account-quarantined", "money-frozen", "approval-demanded"
 
 pytestmark = pytest.mark.contract
 
@@ -56,7 +63,6 @@ def _order(
         sid=family.sid,
         occasion="request",
         epoch=seen.epoch,
-        approval_required_since=seen.approval_required_since,
         judged=_judged(kills=kills, at_s=now() if at_s is None else at_s),
     )
 
@@ -67,7 +73,7 @@ def _restrain(order: Restraint) -> dict[str, Any]:
 
 def _told(person: Person) -> list[str]:
     kinds = [str(event["kind"]) for event in records.events(person.account)]
-    told = [kind for kind in kinds if kind in {KILLED, DEMANDED}]
+    told = [kind for kind in kinds if kind in {KILLED, FROZEN, DEMANDED}]
     assert len(records.verdicts(person.account)) == len(told)
     return told
 
@@ -102,7 +108,10 @@ def test_one_order_is_one_act(person: Person, family: Family, *, kills: bool) ->
     assert _restrain(order) == DONE
     after = person.standing
     if kills:
-        assert after == replace(before, status=QUARANTINED, epoch=before.epoch + 1)
+        (at_s,) = after.quarantined_at
+        assert now() - 5 <= at_s <= now()
+        killed = replace(before, status=QUARANTINED, epoch=before.epoch + 1)
+        assert after == replace(killed, quarantined_at=(at_s,))
     else:
         since = after.approval_required_since
         assert after == replace(before, approval_required_since=since)
@@ -217,10 +226,6 @@ def _closed(product: Product, person: Person) -> None:
     records.restrict(product[0], person.account)
 
 
-def _demanded_since(product: Product, person: Person) -> None:
-    _set(product, person.account, approval_required_since=now() + 5)
-
-
 @pytest.mark.parametrize(
     "happen", [_raised_epoch, _quarantined, _closed], ids=lambda one: one.__name__.strip("_")
 )
@@ -244,7 +249,7 @@ def test_a_demand_that_is_younger_is_left_standing(
 ) -> None:
     """Another request's demand since the verdict serves this one, too."""
     order = _order(person, family, kills=False)
-    _demanded_since(product, person)
+    _set(product, person.account, approval_required_since=now() + 5)
     with unchanged(product[0]):
         assert _restrain(order) == DONE
 
@@ -259,6 +264,52 @@ def test_a_demand_of_a_clock_that_is_ahead_is_never_lowered(
     with unchanged(product[0]):
         assert _restrain(order) == DONE
     assert person.standing.approval_required_since == ahead_s
+
+
+def test_anomalies_of_one_minute_move_the_demand_and_are_told_once(
+    person: Person, family: Family
+) -> None:
+    """Sixty in a minute: each moves the demand, at most two are told of, each with its verdict."""
+    begin_s = now() - 120
+    for at_s in range(begin_s, begin_s + 60):
+        restraint.restrain(_order(person, family, kills=False, at_s=at_s), now_s=at_s)
+        assert person.standing.approval_required_since == at_s
+    assert 1 <= len(_told(person)) <= 2
+
+
+def test_an_anomaly_of_the_next_minute_is_told_of(person: Person, family: Family) -> None:
+    """Whoever goes on is told of again, in each minute."""
+    first_s = (now() // TOLD_S - 3) * TOLD_S
+    for at_s in (first_s, first_s + TOLD_S - 1, first_s + TOLD_S, first_s + 2 * TOLD_S):
+        restraint.restrain(_order(person, family, kills=False, at_s=at_s), now_s=at_s)
+    assert _told(person) == [DEMANDED] * 3
+    assert person.standing.approval_required_since == first_s + 2 * TOLD_S
+
+
+def test_a_demand_after_a_lift_of_this_minute_is_told_of(
+    product: Product, person: Person, family: Family
+) -> None:
+    """What was lifted is no demand that somebody has heard of."""
+    for at_s in (first_s := (now() // TOLD_S - 1) * TOLD_S, first_s + 1):
+        restraint.restrain(_order(person, family, kills=False, at_s=at_s), now_s=at_s)
+        _set(product, person.account, approval_required_since=0)
+    assert _told(person) == [DEMANDED] * 2
+
+
+def test_a_crowd_of_anomalies_leaves_the_youngest_demand(person: Person, family: Family) -> None:
+    """Thirty-two of one minute at once: no demand but the youngest stands, and one is told of."""
+    first_s = (now() // TOLD_S - 1) * TOLD_S
+    deeds = [
+        functools.partial(
+            restraint.restrain, _order(person, family, kills=False, at_s=at_s), now_s=at_s
+        )
+        for at_s in range(first_s, first_s + CROWD)
+    ]
+    with Race[dict[str, Any]](CROWD) as crowd:
+        granted, _ = split(crowd.run(*deeds))
+    assert granted == [DONE] * CROWD
+    assert person.standing.approval_required_since == first_s + CROWD - 1
+    assert _told(person) == [DEMANDED]
 
 
 def test_a_demand_that_was_lifted_after_the_verdict_is_made_again(
@@ -301,11 +352,117 @@ def test_an_unknown_account_is_nobody_to_restrain(product: Product, *, kills: bo
         sid=entropy.new_id(),
         occasion="request",
         epoch=1,
-        approval_required_since=0,
         judged=_judged(kills=kills, at_s=now()),
     )
     with unchanged(product[0]), pytest.raises(NoSuchAccountError):
         _restrain(order)
+
+
+# The third quarantine of a day
+
+DAY_S = 86_400
+
+
+def _lifted(product: Product, person: Person) -> None:
+    _set(product, person.account, status=ACTIVE)
+
+
+def _quarantined_at(product: Product, person: Person, family: Family, *at_s: int) -> None:
+    """Have the account killed at these times, and each quarantine lifted."""
+    for one in at_s:
+        restraint.restrain(_order(person, family, at_s=one), now_s=one)
+        assert person.standing.is_quarantined
+        _lifted(product, person)
+
+
+def test_in_place_of_a_third_quarantine_of_a_day_money_is_frozen(
+    product: Product, person: Person, family: Family
+) -> None:
+    """Every session dies as before; the owner signs in and reads, and no money goes out."""
+    _quarantined_at(product, person, family, now() - 7_200, now() - 3_600)
+    owner = person.sign_in()
+    before = person.standing
+    assert _restrain(_order(person, owner)) == DONE
+    after = person.standing
+    assert after == replace(before, epoch=before.epoch + 1, frozen_until=after.frozen_until)
+    assert now() + FREEZE_S - 5 <= after.frozen_until <= now() + FREEZE_S
+    assert _told(person) == [KILLED, KILLED, FROZEN]
+    assert not is_admitted(owner.key, owner.access_token)
+    again = person.sign_in()
+    assert is_admitted(again.key, again.access_token)
+
+
+def test_a_fourth_is_a_freeze_of_its_own(product: Product, person: Person, family: Family) -> None:
+    """Whoever goes on kills every session again, and the day of the freeze begins anew."""
+    at_s = now() - 100
+    _quarantined_at(product, person, family, at_s - 200, at_s - 100)
+    for later_s in (at_s, at_s + 60):
+        restraint.restrain(_order(person, family, at_s=later_s), now_s=later_s)
+        assert (person.standing.status, person.standing.frozen_until) == (
+            ACTIVE,
+            later_s + FREEZE_S,
+        )
+    assert _told(person) == [KILLED, KILLED, FROZEN, FROZEN]
+
+
+def test_quarantines_of_another_day_do_not_count(
+    product: Product, person: Person, family: Family
+) -> None:
+    """A second one within a day is a quarantine, however many there were before that."""
+    at_s = now() - 10
+    _quarantined_at(product, person, family, at_s - 2 * DAY_S, at_s - DAY_S, at_s - 60)
+    restraint.restrain(_order(person, family, at_s=at_s), now_s=at_s)
+    assert (person.standing.status, person.standing.quarantined_at) == (
+        QUARANTINED,
+        (at_s - 60, at_s),
+    )
+    assert _told(person) == [KILLED] * 4
+
+
+def test_a_kill_in_a_quarantine_begins_no_other_one(
+    product: Product, person: Person, family: Family
+) -> None:
+    """Stolen again while it could only lift: one quarantine, and it stays one."""
+    for _ in range(3):
+        assert _restrain(_order(person, family)) == DONE
+        assert person.standing.is_quarantined
+    assert len(person.standing.quarantined_at) == 1
+    _lifted(product, person)
+    assert _restrain(_order(person, family)) == DONE
+    assert person.standing.is_quarantined
+
+
+def test_a_longer_freeze_is_kept(product: Product, person: Person, family: Family) -> None:
+    """What a recovery has frozen for longer stays frozen for longer."""
+    _quarantined_at(product, person, family, now() - 200, now() - 100)
+    until = now() + 2 * DAY_S
+    _set(product, person.account, frozen_until=until)
+    assert _restrain(_order(person, family)) == DONE
+    assert (person.standing.frozen_until, person.standing.status) == (until, ACTIVE)
+
+
+def test_a_crowd_at_the_third_freezes_once(
+    product: Product, person: Person, family: Family
+) -> None:
+    """Sixty-four at once: one epoch, one event."""
+    _quarantined_at(product, person, family, now() - 200, now() - 100)
+    before, order = person.standing, _order(person, family)
+    with Race[dict[str, Any]](2 * CROWD) as crowd:
+        granted, _ = split(crowd.run(*[functools.partial(_restrain, order)] * (2 * CROWD)))
+    assert granted == [DONE] * (2 * CROWD)
+    assert _told(person) == [KILLED, KILLED, FROZEN]
+    assert person.standing.epoch == before.epoch + 1
+
+
+def test_an_order_from_before_a_quarantine_freezes_nothing(
+    product: Product, person: Person, family: Family
+) -> None:
+    """It saw an older epoch: the quarantine since then is what it would have been."""
+    _quarantined_at(product, person, family, now() - 200)
+    late = _order(person, family)
+    _quarantined_at(product, person, family, now() - 100)
+    with unchanged(product[0]):
+        assert _restrain(late) == DONE
 
 
 # What it keeps
@@ -349,14 +506,22 @@ def test_a_quarantined_account_is_killed_again_and_stays_quarantined(
     assert _told(person) == [KILLED]
 
 
-def test_a_demand_of_a_quarantined_account_is_nothing(
+def test_a_demand_of_a_quarantined_account_outlives_its_lift(
     product: Product, person: Person, family: Family
 ) -> None:
-    """No money goes out of it, so there is nothing to demand."""
+    """It is written and told at once: whoever lifts the quarantine does not lift it."""
     records.quarantine(product[0], person.account)
-    order = _order(person, family, kills=False)
-    with unchanged(product[0]):
-        assert _restrain(order) == DONE
+    before, order = person.standing, _order(person, family, kills=False)
+    assert _restrain(order) == DONE
+    since = person.standing.approval_required_since
+    assert person.standing == replace(before, approval_required_since=since)
+    assert (since >= order.judged.observation.at_s, _told(person)) == (True, [DEMANDED])
+    lift = Act(kind="lift-quarantine", fields=["yes"])
+    owner = person.sign_in()
+    approving.by_passkey(
+        person.answer(owner, lift), principal=owner.principal("POST", "/approvals"), now_s=now()
+    )
+    assert person.standing == replace(before, status=ACTIVE, approval_required_since=since)
 
 
 def test_a_kill_of_a_session_that_has_just_ended_kills_the_account_s_others(
@@ -369,12 +534,29 @@ def test_a_kill_of_a_session_that_has_just_ended_kills_the_account_s_others(
     assert person.standing.is_quarantined
 
 
+def test_a_demand_never_stands_where_no_approval_reaches_it(person: Person, family: Family) -> None:
+    """An order with a time of its own invention is a demand of now; the owner's passkey ends it."""
+    for at_s in (10**12, now() + 86_400):
+        assert _restrain(_order(person, family, kills=False, at_s=at_s)) == DONE
+        since = person.standing.approval_required_since
+        assert now() - 5 <= since <= now() + AHEAD_S_MAX
+    approving.by_passkey(
+        person.answer(family, Act(kind="lift-demand", fields=[]), at_s=since),
+        principal=family.principal("POST", "/approvals", at_s=since),
+        now_s=since,
+    )
+    assert person.standing.approval_required_since == 0
+
+
 def test_no_order_ever_loosens(product: Product, family: Family) -> None:
-    """From every standing, with every order: no lower epoch, demand or freeze, and no lift."""
+    """From every standing, with every order: no lower epoch, demand or freeze, and no lift.
+
+    Whatever moment it names, the demand then stands, and never beyond an approval's reach.
+    """
     at_s = now()
     for status in (ACTIVE, QUARANTINED, "CLOSED"):
         for since in (0, at_s - 10, at_s + 10):
-            for seen_since in (0, at_s - 10):
+            for seen_at_s in (0, at_s, at_s + 5, 10**12):
                 for kills in (True, False):
                     one = Person.with_account()
                     _set(
@@ -385,11 +567,16 @@ def test_no_order_ever_loosens(product: Product, family: Family) -> None:
                         approval_required_since=since,
                         frozen_until=at_s + 99,
                     )
-                    order = _order(one, family, kills=kills, at_s=at_s)
-                    order = order.model_copy(update={"approval_required_since": seen_since})
                     before = one.standing
-                    _restrain(order)
+                    _restrain(_order(one, family, kills=kills, at_s=seen_at_s))
                     _is_no_looser(one.standing, before)
+                    if not kills and status != "CLOSED":
+                        _is_demanded(one.standing, seen_at_s)
+
+
+def _is_demanded(after: Standing, seen_at_s: int) -> None:
+    assert after.approval_required_since >= min(seen_at_s, now())
+    assert after.approval_required_since <= now() + AHEAD_S_MAX
 
 
 def _is_no_looser(after: Standing, before: Standing) -> None:
@@ -463,7 +650,6 @@ def test_an_unknown_account_is_an_answer_that_is_not_done(product: Product) -> N
         sid=entropy.new_id(),
         occasion="refresh",
         epoch=1,
-        approval_required_since=0,
         judged=_judged(kills=True, at_s=now()),
     )
     assert _invoke(order.model_dump(mode="json"))["type"].endswith("no-such-account")

@@ -13,9 +13,11 @@ from portcullis.identity.assurance import FRESH_S
 from portcullis.identity.families import InvalidGrantError
 from portcullis.identity.gate import SessionEndedError, SessionTerminatedError
 from portcullis.identity.session_list import SESSIONS_MAX, NoSuchSessionError, SessionList
+from portcullis.source import Source
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
 from tests.contract.identity.people import (
+    SOURCE,
     Family,
     Person,
     admit,
@@ -99,6 +101,13 @@ def test_neither_address_nor_user_agent_is_kept(product: Product, person: Person
     dump = b"\n".join(records.blobs(product[0]))
     for text in (b"81.2.69", b"Mozilla", b"Gecko/", b"145.0", b"x86_64"):
         assert text not in dump
+
+
+def test_a_session_that_began_behind_a_relay_is_shown_as_anonymous(person: Person) -> None:
+    """Its owner is told what the judge was told, and no country that the registries invent."""
+    relay = Source.of(address="104.28.34.40", user_agent=SOURCE.user_agent)
+    family = person.sign_in(source=relay)
+    assert [one["place"] for one in _shown(family)] == ["anonymous"]
 
 
 def test_the_last_use_is_what_the_gate_saw(product: Product, person: Person) -> None:

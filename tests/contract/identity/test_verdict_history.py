@@ -1,5 +1,7 @@
 """What the product records of its verdicts is what a replay reads."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from infra import replay, verdicts
@@ -30,7 +32,6 @@ def restrain(person: Person, occasion: Occasion = "request") -> None:
         sid="s" * 26,
         occasion=occasion,
         epoch=seen.epoch,
-        approval_required_since=seen.approval_required_since,
         judged=Judged(baseline=baseline, observation=there, verdict=verdict),
     )
     restraint.restrain(order, now_s=at_s)
@@ -44,12 +45,16 @@ def lift(person: Person, was_you: WasYou) -> None:
     assert approving.by_passkey(answer, principal=principal, now_s=now()) is None
 
 
-def history(product: Product) -> verdicts.History:
-    """Return what a replay reads of the tables."""
+def history(product: Product, people: Sequence[Person]) -> verdicts.History:
+    """Return what a replay reads of these accounts."""
     tables = product[0]
     client = tables.client()
     try:
-        return verdicts.of_items(verdicts._scan(client, tables.identity))
+        return verdicts.of_items(
+            item
+            for person in people
+            for item in verdicts.items_of(client, tables.identity, person.account)
+        )
     finally:
         client.close()
 
@@ -63,10 +68,12 @@ def test_what_was_recorded_replays_to_itself_and_has_its_owners_word(product: Pr
         lift(person, was_you)
     restrain(people[2])
     restrain(people[3], "sign-in")
-    found = history(product)
+    found = history(product, people)
     by_account = {one.account: one for one in found.verdicts}
-    assert [by_account[one.account].quarantined for one in people] == [True, True, True, False]
-    assert [found.truth(by_account[one.account]) for one in people] == ["yes", "no", None, None]
+    recorded = [by_account[one.account] for one in people]
+    assert [one.quarantined for one in recorded] == [True, True, True, False]
+    assert [one.occasion for one in recorded] == ["request"] * 3 + ["sign-in"]
+    assert [found.truth(one) for one in recorded] == ["yes", "no", None, None]
 
     lenient = Policy(version="lenient", impossible_travel=Outcome.ALLOW)
     known = {judge.POLICY.version: judge.POLICY}
@@ -75,7 +82,9 @@ def test_what_was_recorded_replays_to_itself_and_has_its_owners_word(product: Pr
         assert sum(one.is_changed for one in rejudged) == changed
 
 
-def test_a_platform_without_verdicts_has_an_empty_history(product: Product) -> None:
-    """Other events, and other items, are none."""
-    Person.with_account().sign_in()
-    assert history(product) == verdicts.History(verdicts=[], lifts=[])
+def test_an_account_without_verdicts_has_an_empty_history(product: Product) -> None:
+    """Its other events are none, and neither are those of its neighbours."""
+    quiet, killed = Person.with_account(), Person.with_account()
+    quiet.sign_in()
+    restrain(killed)
+    assert history(product, [quiet]) == verdicts.History(verdicts=[], lifts=[])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from portcullis import clock
 from portcullis.identity import lockdown
 from portcullis.identity.tables import LOCKDOWN
 from portcullis.ledger import book
@@ -52,7 +53,11 @@ class Office:
 
     def lift(self) -> None:
         """Let it go out again."""
-        commands = [one.lift_lockdown(INTERNAL_ORIGIN, now=NOW) for one in (self.alice, self.bob)]
+        since = clock.rfc3339(NOW)
+        commands = [
+            one.lift_lockdown(INTERNAL_ORIGIN, since=since, now=NOW)
+            for one in (self.alice, self.bob)
+        ]
         assert not lockdown.lift(commands, caller_role="operator", now_s=NOW).locked
 
 

@@ -1,14 +1,18 @@
 """The gate's edge: a verdict is a policy, never an exception, and holds nothing of the client's."""
 
 import json
+import traceback
 from typing import Any, Never
 
 import pytest
+from pydantic import ValidationError
 
 from portcullis.edge.authorizer import authorize
+from portcullis.edge.endpoint import DefectError
 from portcullis.errors import InfrastructureError, RefusedError
 from portcullis.evidence.access_token import AccessToken
 from portcullis.evidence.errors import InvalidTokenError, StepUpRequiredError
+from portcullis.schema import Strict
 from portcullis.source import Source
 from tests.support.events import API_ARN, STAGE, Context, Sent
 from tests.unit import refusals
@@ -19,6 +23,8 @@ KINDS = refusals.concrete()
 HEADERS = (("Authorization", "DPoP token"), ("DPoP", "proof"))
 NONCE = "a-nonce"
 CHALLENGES = {
+    "account-quarantined": 'DPoP algs="ES256"',
+    "account-restricted": 'DPoP algs="ES256"',
     "authentication-required": 'DPoP algs="ES256"',
     "invalid-proof": 'DPoP error="invalid_dpop_proof", algs="ES256"',
     "proof-replayed": 'DPoP error="invalid_dpop_proof", algs="ES256"',
@@ -47,6 +53,17 @@ def verdict(error: Exception | None = None, sent: Sent | None = None) -> dict[st
 
     event = (sent or Sent(headers=HEADERS)).to_authorizer()
     return authorize(refuse if error else admit, event, Context(), nonce=lambda: NONCE)
+
+
+def _unreadable() -> ValidationError:
+    """Return what the gate raises of a stored item that is not what it was."""
+
+    class Stored(Strict):
+        place: int
+
+    with pytest.raises(ValidationError) as raised:
+        Stored.model_validate_json('{"place":"s3cr3t"}')
+    return raised.value
 
 
 def statement(policy: dict[str, Any]) -> dict[str, Any]:
@@ -154,6 +171,13 @@ def test_the_challenge_is_that_of_rfc_9449(kind: type[RefusedError]) -> None:
     assert all(" " <= char <= "~" for char in challenge)
 
 
+@pytest.mark.parametrize("code", ["account-quarantined", "account-restricted"])
+def test_where_no_other_token_would_help_none_is_asked_for(code: str) -> None:
+    """RFC 6750 section 3.1: `invalid_token` has a library refresh, which ends such a session."""
+    (kind,) = (one for one in KINDS if one.code == code)
+    assert "error" not in verdict(refusals.raised(kind))["context"]["challenge"]
+
+
 def test_a_step_up_names_an_age_only_where_one_is_demanded() -> None:
     """RFC 9470 section 3: without a demand of age, the challenge has no `max_age`."""
     weak = StepUpRequiredError(acr_values=("phr",), max_age_s=None)
@@ -194,10 +218,34 @@ def test_without_a_nonce_to_hand_out_nothing_is_decided(written: Written) -> Non
     assert '"failed"' in written.text()
 
 
-def test_a_defect_of_the_gate_admits_nobody() -> None:
-    """An unknown exception is no Allow: it leaves the function, and the request does not pass."""
-    with pytest.raises(ZeroDivisionError):
-        verdict(ZeroDivisionError())
+@pytest.mark.parametrize(
+    "defect", [ZeroDivisionError("s3cr3t"), KeyError("s3cr3t"), _unreadable()], ids=repr
+)
+def test_a_defect_of_the_gate_admits_nobody_and_says_nothing(
+    written: Written, defect: Exception
+) -> None:
+    """It is no Allow and no Deny: logged by class and place; its text is nowhere, Lambda's neither.
+
+    What leaves the function is printed by the runtime: an error without text, cause or context.
+    """
+    with pytest.raises(DefectError) as raised:
+        verdict(defect)
+    printed = "".join(traceback.format_exception(raised.value))
+    assert (raised.value.args, raised.value.__cause__) == ((), None)
+    assert raised.value.__suppress_context__
+    entry, metric = written.entries()
+    assert (entry["message"], entry["code"]) == ("failed", "internal-error")
+    assert (entry["exception"], metric["failed"]) == (type(defect).__name__, [1.0])
+    assert "s3cr3t" not in printed + written.text()
+
+
+def test_a_request_that_is_not_api_gateway_s_is_a_defect_too(written: Written) -> None:
+    """Nothing in the way to the verdict is left to the runtime's own words."""
+    event = Sent(headers=HEADERS).to_authorizer()
+    del event["httpMethod"]
+    with pytest.raises(DefectError):
+        authorize(admit, event, Context(), nonce=lambda: NONCE)
+    assert written.entries()[0]["code"] == "internal-error"
 
 
 # ---- the resource -------------------------------------------------------------------------------

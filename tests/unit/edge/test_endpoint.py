@@ -27,6 +27,7 @@ GET = Sent(method="GET", headers=())
 OK = Response(200, {})
 
 STATUSES = {
+    "account-quarantined": 403,
     "account-restricted": 403,
     "authentication-required": 401,
     "body-too-large": 413,

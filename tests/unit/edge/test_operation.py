@@ -4,6 +4,7 @@ from typing import Any, Never
 
 import pytest
 
+from portcullis.edge.endpoint import DefectError
 from portcullis.edge.operation import operation
 from portcullis.errors import ConflictError, InfrastructureError
 from portcullis.schema import Strict
@@ -77,8 +78,20 @@ def test_a_refusal_is_returned_as_a_problem(written: Written) -> None:
     assert written.entries()[0]["code"] == "test-known"
 
 
-@pytest.mark.parametrize("error", [InfrastructureError("down"), ValueError("defect")])
-def test_a_failure_is_raised(error: Exception) -> None:
+def test_a_failure_is_raised(written: Written) -> None:
     """A failed invocation is seen by the operator, and by the function's error alarm."""
-    with pytest.raises(type(error)):
-        raising(error)({"name": "a"}, Context())
+    with pytest.raises(InfrastructureError):
+        raising(InfrastructureError("ThrottlingException"))({"name": "a"}, Context())
+    entry, metric = written.entries()
+    assert (entry["message"], entry["code"]) == ("failed", "ThrottlingException")
+    assert metric["failed"] == [1.0]
+
+
+def test_a_defect_is_raised_in_no_words(written: Written) -> None:
+    """Lambda prints what is raised: its class and place are in the log, its text is nowhere."""
+    with pytest.raises(DefectError) as raised:
+        raising(ValueError("s3cr3t"))({"name": "a"}, Context())
+    assert (raised.value.args, raised.value.__suppress_context__) == ((), True)
+    entry, _ = written.entries()
+    assert (entry["code"], entry["exception"]) == ("internal-error", "ValueError")
+    assert "s3cr3t" not in written.text()

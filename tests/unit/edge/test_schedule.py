@@ -5,20 +5,23 @@ from typing import Any
 
 import pytest
 
-from portcullis.edge.schedule import RunFailedError, schedule
+from portcullis.edge.schedule import Remaining, RunFailedError, schedule
 from portcullis.errors import InfrastructureError
 from tests.unit.conftest import Written
 
-CONTEXT = SimpleNamespace(function_name="portcullis-operations-reconcile")
+CONTEXT = SimpleNamespace(
+    function_name="portcullis-operations-reconcile",
+    get_remaining_time_in_millis=lambda: 1_500,
+)
 EVENT: dict[str, Any] = {"detail-type": "Scheduled Event", "detail": {}}
 
 
 def test_a_run_is_logged_and_counted(written: Written) -> None:
-    """A run that ends well says so under the function's name."""
-    ran = []
-    schedule(lambda: ran.append(1))(EVENT, CONTEXT)
+    """A run that ends well says so under the function's name; it is told the time that is left."""
+    left_s = []
+    schedule(lambda remaining_s: left_s.append(remaining_s()))(EVENT, CONTEXT)
     line, metric = written.entries()
-    assert ran == [1]
+    assert left_s == [1.5]
     assert (line["message"], line["function"]) == ("done", CONTEXT.function_name)
     assert (metric["service"], metric["done"]) == (CONTEXT.function_name, [1.0])
 
@@ -27,7 +30,7 @@ def test_a_run_is_logged_and_counted(written: Written) -> None:
 def test_a_failure_is_raised_without_its_text(written: Written, error: Exception) -> None:
     """The invocation fails, so Lambda counts it; what the error says stays inside."""
 
-    def work() -> None:
+    def work(_: Remaining) -> None:
         raise error
 
     with pytest.raises(RunFailedError) as raised:

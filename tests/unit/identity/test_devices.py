@@ -67,8 +67,13 @@ KINDS = {
     ],
     "Trident on Windows": ["Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko"],
     "curl": ["curl/8.7.1", "curl/7.68.0"],
-    "Python Requests": ["python-requests/2.32.3", "python-requests/2.31.0"],
-    UNKNOWN: ["", " ", "-", "Mozilla/5.0", "node", "é"],
+    "Wget": ["Wget/1.21.4"],
+    "Python": ["python-requests/2.32.3", "python-httpx/0.27.0", "Python-urllib/3.13"],
+    "Go": ["Go-http-client/2.0"],
+    "Java": ["Java/21.0.3", "Java-http-client/21.0.3"],
+    "Dart": ["Dart/3.4 (dart:io)"],
+    "Postman": ["PostmanRuntime/7.39.0"],
+    UNKNOWN: ["", " ", "-", "Mozilla/5.0", "node", "é", "aaaaAlice4929123412341234Bot/2.1"],
 }
 
 
@@ -94,11 +99,38 @@ def test_another_device_is_another_kind(one: str, other: str) -> None:
     assert devices.kind(USER_AGENTS[one]) != devices.kind(USER_AGENTS[other])
 
 
+SIGNS = [
+    sign for signs in (devices._SYSTEMS, devices._ENGINES, devices._CLIENTS) for sign, _ in signs
+]
+
+
+@given(
+    st.text(max_size=512) | st.lists(st.sampled_from(SIGNS) | st.text(max_size=20)).map(" ".join)
+)
+def test_a_kind_is_one_of_a_few(user_agent: str) -> None:
+    """Whatever a client calls itself, none of its own words is in what is remembered."""
+    assert devices.kind(user_agent) in devices.KINDS
+
+
+def test_every_kind_is_short_and_they_are_few() -> None:
+    """The constants fit into a baseline."""
+    assert len(devices.KINDS) < 32
+    assert max(map(len, devices.KINDS)) <= DEVICE_CHARS_MAX
+
+
 @given(st.text(max_size=512))
-def test_any_text_has_a_kind_and_a_name_of_bounded_length(user_agent: str) -> None:
-    """Whatever a client calls itself."""
-    for name in (devices.kind(user_agent), devices.device(user_agent)):
-        assert 0 < len(name) <= DEVICE_CHARS_MAX
+def test_any_text_has_a_name_of_bounded_length(user_agent: str) -> None:
+    """Whatever a client calls itself, its session's owner is shown something."""
+    assert 0 < len(devices.device(user_agent)) <= DEVICE_CHARS_MAX
+
+
+def test_no_kind_asks_the_thousand_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What every judged request passes never compiles ua-parser's patterns."""
+    for name in ("parse", "parse_user_agent"):
+        monkeypatch.delattr(f"ua_parser.{name}")
+    assert devices.kind("aaaaAlice4929123412341234Bot/2.1") == UNKNOWN
+    with pytest.raises(AttributeError):
+        devices.device("curl/8")
 
 
 @given(st.integers(1, 999), st.integers(0, 9999))

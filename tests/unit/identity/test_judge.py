@@ -2,16 +2,17 @@
 
 import datetime as dt
 import itertools
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from portcullis.identity import devices, places
+from portcullis.identity import devices, places, sightings
 from portcullis.identity.judge import (
     EARTH_RADIUS_KM,
     Outcome,
@@ -23,12 +24,16 @@ from portcullis.identity.judge import (
 )
 from portcullis.identity.observations import (
     ANONYMOUS,
+    NOTHING,
     REMEMBERED_MAX,
+    RETRIES_MAX,
+    SIGHTS_MAX,
     UNKNOWN,
     Baseline,
     Observation,
     Place,
 )
+from portcullis.identity.sightings import Sightings
 
 CASES = tomllib.loads(Path("tests/vectors/anomaly_cases.toml").read_text())
 SEVERITY = list(Outcome)
@@ -66,16 +71,21 @@ def observation_of(request: dict[str, Any]) -> Observation:
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES["cases"]])
 def test_named_cases(case: dict[str, Any]) -> None:
-    """Each request of a named case gets the outcome, and the reasons, that the case gives."""
+    """Each request of a named case gets the outcome, and the reasons, that the case gives.
+
+    What is remembered in between is what the gate would have written, when it is due.
+    """
     first, *later = case["requests"]
-    baseline = Baseline.of(observation_of(first))
+    stored: dict[str, Any] = {**sightings.moved(NOTHING, observation_of(first))}
     assert later
     for request in later:
-        seen = observation_of(request)
-        verdict = judge(POLICY, baseline, seen)
+        seen, remembered = observation_of(request), Sightings.from_item(stored)
+        assert remembered.baseline
+        verdict = judge(POLICY, remembered.baseline, seen)
         assert (verdict.outcome, [*verdict.reasons]) == (request["then"], request["why"])
         assert verdict.outcome is not Outcome.KILL or request is later[-1]
-        baseline = baseline.after(seen)
+        if verdict.outcome is Outcome.STEP_UP or remembered.is_due(seen):
+            stored |= sightings.moved(remembered.baseline, seen)
 
 
 def test_no_two_cases_have_one_name() -> None:
@@ -116,7 +126,7 @@ coordinates = st.builds(
     longitude_tenths=st.integers(-1800, 1800),
     radius_km=st.integers(0, 20_038),
 )
-networks = st.sampled_from(["one", "two", "three"])
+networks = st.sampled_from(["one", "two", "three", "four", "five", "six"])
 kinds = st.sampled_from(["WebKit on Apple", "Gecko on Windows", "curl"])
 times = st.integers(0, 2**40)
 
@@ -131,7 +141,7 @@ def observations(draw: st.DrawFn) -> Observation:
         place=place,
         network=draw(networks),
         device=draw(kinds),
-        retries=draw(st.integers(0, 5)),
+        retries=draw(st.integers(0, RETRIES_MAX)),
     )
 
 
@@ -194,12 +204,78 @@ def test_a_recorded_verdict_can_be_judged_again(
 def test_less_time_is_never_milder(
     baseline: Baseline, seen: Observation, elapsed_s: int, more_s: int
 ) -> None:
-    """Between the same two places, a shorter time never gives a milder outcome."""
+    """After the same sights, a shorter time never gives a milder outcome."""
+    last_s = baseline.last.at_s if baseline.last else 0
     soon, late = (
-        judge(POLICY, baseline, seen.model_copy(update={"at_s": baseline.at_s + after_s}))
+        judge(POLICY, baseline, seen.model_copy(update={"at_s": last_s + after_s}))
         for after_s in (elapsed_s, elapsed_s + more_s)
     )
     assert SEVERITY.index(soon.outcome) >= SEVERITY.index(late.outcome)
+
+
+@st.composite
+def journeys(draw: st.DrawFn) -> tuple[Place, Place, int]:
+    """Draw two places of two countries, and how far apart beyond their errors: 100 km or more."""
+    begin, end = (
+        Place(
+            country=country,
+            latitude_tenths=draw(st.integers(-900, 900)),
+            longitude_tenths=draw(st.integers(-1800, 1800)),
+            radius_km=draw(st.integers(0, 300)),
+        )
+        for country in ("GB", "RO")
+    )
+    beyond_km = int(distance_km(begin, end)) - begin.radius_km - end.radius_km
+    assume(beyond_km >= POLICY.distance_km_min)
+    return begin, end, beyond_km
+
+
+@given(journeys())
+def test_a_second_too_soon_is_a_kill_and_a_second_later_is_none(
+    journey: tuple[Place, Place, int],
+) -> None:
+    """For any two places, speed alone divides the outcomes, to the second."""
+    begin, end, beyond_km = journey
+    innocent_s = math.ceil(beyond_km * 3600 / POLICY.speed_kmh_max)
+    outcomes = [
+        judge(
+            POLICY, Baseline.of(placed(begin, "one", at_s=0)), placed(end, "two", at_s=elapsed_s)
+        ).outcome
+        for elapsed_s in (innocent_s - 1, innocent_s)
+    ]
+    assert outcomes == [Outcome.KILL, Outcome.STEP_UP]
+
+
+@given(st.integers(0, 1799), st.integers(0, 1799), st.integers(0, 500), st.integers(0, 20_000))
+@example(90, 180, 0, 4_800)  # the nearer is reachable, the farther is not
+@example(15, 18, 100, 0)  # the nearer is within the error
+def test_farther_is_never_milder(
+    one_tenths: int, other_tenths: int, radius_km: int, elapsed_s: int
+) -> None:
+    """In the same time, with the same errors, a place farther off never gives a milder outcome."""
+    begin = Place(country="GB", latitude_tenths=0, longitude_tenths=0, radius_km=radius_km)
+    near, far = (
+        judge(
+            POLICY,
+            Baseline.of(placed(begin, "one", at_s=0)),
+            placed(
+                begin.model_copy(update={"country": "RO", "longitude_tenths": tenths}),
+                "two",
+                at_s=elapsed_s,
+            ),
+        )
+        for tenths in sorted((one_tenths, other_tenths))
+    )
+    assert SEVERITY.index(far.outcome) >= SEVERITY.index(near.outcome)
+
+
+@given(baselines(), observations())
+def test_one_more_sight_is_never_milder(baseline: Baseline, seen: Observation) -> None:
+    """To have been somewhere else before the last place excuses nothing."""
+    alone = baseline.model_copy(update={"sights": baseline.sights[-1:]})
+    assert SEVERITY.index(judge(POLICY, baseline, seen).outcome) >= SEVERITY.index(
+        judge(POLICY, alone, seen).outcome
+    )
 
 
 @given(coordinates, coordinates, st.integers(-DAY_S, DAY_S))
@@ -220,24 +296,40 @@ def test_there_is_as_far_as_back(one: Place, other: Place, elapsed_s: int) -> No
 @given(baselines(), observations())
 def test_without_a_place_nothing_is_proved(baseline: Baseline, seen: Observation) -> None:
     """Where either side has no place there is no travel, and never a kill."""
-    assume(baseline.place is None or seen.place is None)
+    assume(baseline.last is None or seen.place is None)
     verdict = judge(POLICY, baseline, seen)
     assert verdict.travel is None
     assert verdict.outcome is not Outcome.KILL
 
 
 @given(baselines(), observations())
-def test_what_has_no_place_moves_no_baseline(baseline: Baseline, seen: Observation) -> None:
-    """An unknown or anonymous request leaves the remembered place, time and network."""
+def test_what_has_no_place_moves_no_sight(baseline: Baseline, seen: Observation) -> None:
+    """An unknown or anonymous request leaves every sight; one with a place becomes the last."""
     after = baseline.after(seen)
     if seen.place is None:
-        assert (after.place, after.at_s, after.network) == (
-            baseline.place,
-            baseline.at_s,
-            baseline.network,
-        )
+        assert after.sights == baseline.sights
     else:
-        assert (after.place, after.at_s, after.network) == (seen.place, seen.at_s, seen.network)
+        assert after.last
+        assert (after.last.at_s, after.last.place, after.last.network) == (
+            seen.at_s,
+            seen.place,
+            seen.network,
+        )
+
+
+@given(st.lists(observations()))
+def test_sights_are_of_different_countries_and_in_the_order_of_time(
+    series: list[Observation],
+) -> None:
+    """At most four, one for each country and each network, none ahead of a later one."""
+    baseline = NOTHING
+    for seen in series:
+        baseline = baseline.after(seen)
+    sights = baseline.sights
+    assert len(sights) <= SIGHTS_MAX
+    assert len({sight.place.country for sight in sights}) == len(sights)
+    assert len({sight.network for sight in sights}) == len(sights)
+    assert [sight.at_s for sight in sights] == sorted(sight.at_s for sight in sights)
 
 
 @given(st.lists(st.sampled_from(["AA", "AB", "AC", "AD", "AE", "AF", "AG", "AH", "AI", "AJ"])))
@@ -317,6 +409,7 @@ def test_the_limits_are_where_the_policy_says(
         *itertools.product(["speed_kmh_max"], [0, -1, 100_001, 1.5, "900", True]),
         *itertools.product(["distance_km_min"], [-1, 20_039]),
         *itertools.product(["skew_s_max"], [-1, 3601]),
+        *itertools.product(["retries_max"], [-1, RETRIES_MAX]),
         *itertools.product(["impossible_travel"], ["ignore", "", None]),
         ("unknown", 1),
     ],

@@ -274,6 +274,13 @@ def test_an_autonomous_system_that_hides_is_anonymous(supply: Any, number: int) 
     assert places.locate(BRITISH) == (ANONYMOUS, None)
 
 
+@pytest.mark.parametrize("number", [[9009], {"number": 9009}, "9009", 9009.5])
+def test_a_number_that_is_none_hides_nothing(supply: Any, number: object) -> None:
+    """Whatever type a supplied database gives it, nobody is shut out."""
+    supply("NETWORKS_DATABASE", {"81.2.69.0/24": {"autonomous_system_number": number}})
+    assert places.locate(BRITISH)[0] == "GB"
+
+
 def test_every_autonomous_system_is_documented() -> None:
     """The page on the policy lists the systems that hide, and no other."""
     told = Path("docs/anomaly-policy.md").read_text()

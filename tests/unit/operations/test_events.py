@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from portcullis.operations import events
-from portcullis.operations.events import Event
+from portcullis.operations.events import Event, UnreadableEventError
 from tests.support import event_schema
 from tests.unit.architecture import written_events
 
@@ -39,6 +39,7 @@ SAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("recovery-cancelled", {"passkeys": [OTHER]}),
     ("account-released", {"operators": ["alice", "bob"], "good_from": 1_700_259_200}),
     ("account-quarantined", {**JUDGED, **TRAVEL}),
+    ("money-frozen", {**JUDGED, **TRAVEL}),
     ("approval-demanded", {**JUDGED, "reasons": ["device-changed"]}),
     ("quarantine-lifted", {"by": "passkey", "was_you": "yes"}),
     (
@@ -68,20 +69,12 @@ def spoilt(kind: str, facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield {one: value for one, value in facts.items() if one != name}
 
 
-def described() -> dict[str, set[str]]:
-    """Return the kinds of the schema, with the facts that each may have."""
-    return {
-        one["properties"]["kind"]["const"]: set(one["properties"]["facts"]["properties"])
-        for one in event_schema.schema()["oneOf"]
-    }
-
-
 def test_the_schema_describes_every_event_that_is_written() -> None:
     """No kind and no fact is missing; another one is a change of the published schema."""
-    allowed, written = described(), written_events.facts()
+    allowed, written = event_schema.described(), written_events.facts()
     assert allowed.keys() == written.keys() == {kind for kind, _ in SAMPLES}
     for kind, facts in written.items():
-        assert facts <= allowed[kind], kind
+        assert facts <= allowed[kind].get("properties", {}).keys(), kind
 
 
 @pytest.mark.parametrize(("kind", "facts"), SAMPLES)
@@ -133,6 +126,70 @@ def test_a_stored_event_is_read_without_the_table_s_attributes() -> None:
         "passkey": OTHER,
     }
     assert Event.from_item(item) == event("passkey-renamed", {"passkey": OTHER})
+
+
+STORED = {"pk": f"EVENT#{ACCOUNT}", "sk": "000000000007", "kind": "totp-added", "at": 0}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sk": "seven"},
+        {"sk": "000000000000"},
+        {"sk": "1000000000000"},
+        {"kind": None},
+        {"kind": ""},
+        {"kind": "Totp added"},
+        {"kind": "k" * 65},
+        {"at": None},
+        {"at": "1.5"},
+        {"at": 10**18},
+        {"sid": b"bytes"},
+        {"sid": {"deep": [b"bytes"]}},
+    ],
+)
+def test_an_odd_item_is_no_event(change: dict[str, Any]) -> None:
+    """Whoever wrote it, it has no body, and nothing of it is in what is raised."""
+    assert Event.from_item(STORED).number == 7
+    with pytest.raises(UnreadableEventError, match=r"^unreadable event$") as raised:
+        Event.from_item({**STORED, **change})
+    assert raised.value.__suppress_context__
+
+
+def test_an_item_without_kind_or_time_is_no_event() -> None:
+    """An attribute that is missing is not made up."""
+    for name in ("kind", "at"):
+        with pytest.raises(UnreadableEventError):
+            Event.from_item({key: value for key, value in STORED.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"version": True},
+        {"account": 5},
+        {"number": 0},
+        {"number": 1.0},
+        {"kind": 5},
+        {"at": "2023-11-14 22:13:20"},
+        {"at": 5},
+        {"facts": 5},
+        {"facts": [1]},
+        {"more": 1},
+    ],
+)
+def test_another_body_is_no_event(change: dict[str, Any]) -> None:
+    """Each member has its form, and there is none beside them."""
+    with pytest.raises(UnreadableEventError):
+        Event.from_body({**event().body(), **change})
+
+
+@pytest.mark.parametrize("body", [None, 5, "x", [], {}])
+def test_what_is_no_object_is_no_event(body: object) -> None:
+    """Any value may be in the bucket."""
+    with pytest.raises(UnreadableEventError):
+        Event.from_body(body)
 
 
 def test_the_same_event_is_the_same_text() -> None:
