@@ -152,20 +152,21 @@ def test_a_place_is_remembered_though_another_has_shown_the_generation(
     assert _remembered(traveller.family).generation == 1
 
 
-def test_an_older_place_never_replaces_a_younger(
-    proxy: Proxy, traveller: Traveller, watch: Watch
+@pytest.mark.parametrize("at", [SOURCE, RELAY], ids=["placed", "unplaced"])
+def test_an_older_sight_never_replaces_a_younger(
+    traveller: Traveller, watch: Watch, at: Source
 ) -> None:
     """A request that read first and writes last, with the older time, leaves no trace."""
-    watch.after(600)
-
-    def younger() -> None:
-        watch.after(1)
-        traveller.read()
-
-    overtaken = proxy.meanwhile("UpdateItem", younger)
-    traveller.read()
-    assert overtaken.hits == 1
-    assert _baseline(traveller.family).sights[-1].at_s == watch.at_s
+    traveller.read(at)
+    session, read_first = traveller.family.stored, _remembered(traveller.family)
+    older = sightings.observe(at, now_s=watch.at_s + 600)
+    younger = sightings.observe(at, now_s=watch.at_s + 601)
+    sightings.record(session, read_first, younger)
+    stands = _remembered(traveller.family)
+    sightings.record(session, read_first, older)
+    assert _remembered(traveller.family) == stands
+    times = stands.baseline and [sight.at_s for sight in stands.baseline.sights]
+    assert younger.at_s in (*(times or ()), stands.unplaced_at_s)
 
 
 # A remembered time ahead of now
