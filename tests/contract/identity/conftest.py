@@ -7,6 +7,7 @@ import pytest
 from portcullis.aws import clients
 from portcullis.identity import nonces, tables, tokens
 from tests.contract.identity.people import Family, Person
+from tests.contract.identity.watch import Traveller, Watch
 from tests.support import faults
 from tests.support.faults import Proxy
 from tests.support.key_service import KeyService
@@ -39,6 +40,18 @@ def person(product: Product) -> Person:
 def family(person: Person) -> Family:
     """A session that this person has started through the product, and its refresh family."""
     return person.sign_in()
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """The product's clock, which shows the present until a test moves it."""
+    return Watch(monkeypatch)
+
+
+@pytest.fixture
+def traveller(person: Person, watch: Watch) -> Traveller:
+    """A client of the person's that has just signed in, in London."""
+    return Traveller(person, watch)
 
 
 def _reconnect() -> None:

@@ -23,18 +23,6 @@ NOWHERE = Source.of(address="10.0.0.1", user_agent=SOURCE.user_agent)
 pytestmark = pytest.mark.contract
 
 
-@pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    """The product's clock, which shows the present until a test moves it."""
-    return Watch(monkeypatch)
-
-
-@pytest.fixture
-def traveller(person: Person, watch: Watch) -> Traveller:
-    """A client of the person's that has just signed in, in London."""
-    return Traveller(person, watch)
-
-
 def _choose(monkeypatch: pytest.MonkeyPatch, choice: str, **changes: Any) -> None:
     """Deploy a choice, of a policy that differs from ours in some fields."""
     monkeypatch.setenv("IMPOSSIBLE_TRAVEL", choice)

@@ -77,18 +77,6 @@ type Come = Callable[[Traveller, Source], object]
 pytestmark = pytest.mark.contract
 
 
-@pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    """The product's clock, which shows the present until a test moves it."""
-    return Watch(monkeypatch)
-
-
-@pytest.fixture
-def traveller(person: Person, watch: Watch) -> Traveller:
-    """A client of the person's that has just signed in, in London."""
-    return Traveller(person, watch)
-
-
 def _kinds(account: str) -> list[str]:
     """Return what was told of an account beyond its opening and its sign-ins."""
     told = [str(event["kind"]) for event in records.events(account)]

@@ -30,18 +30,6 @@ CLIENTS = ("curl/8", "Wget/1", "python-requests/2", "Go-http-client/2", "Java/21
 pytestmark = pytest.mark.contract
 
 
-@pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    """The product's clock, which shows the present until a test moves it."""
-    return Watch(monkeypatch)
-
-
-@pytest.fixture
-def traveller(person: Person, watch: Watch) -> Traveller:
-    """A client of the person's that has just signed in, in London."""
-    return Traveller(person, watch)
-
-
 def _remembered(family: Family) -> Sightings:
     return Sightings.from_item(dynamodb.get(tables.identity(), tables.sightings_key(family.sid)))
 
