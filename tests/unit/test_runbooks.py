@@ -1,6 +1,7 @@
 """What a runbook tells an operator to type, the tools understand."""
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from infra import operate, replay, timeline
 from infra.operate import ACTS
 
+MAKES = {"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS"}
 PAGES = sorted([*Path("docs").rglob("*.md"), *Path().glob("*.md")])
 TOOLS: Mapping[str, Callable[[list[str]], object]] = {
     "infra.operate": lambda given: operate.operate(given, now_s=0),
@@ -41,7 +43,11 @@ def run(line: str) -> tuple[str, list[str]]:
     for example, value in EXAMPLES.items():
         line = line.replace(example, value)
     words = shlex.split(line, comments=True)
-    dry = subprocess.run(["make", "-n", *words[1:]], capture_output=True, check=True, text=True)
+    # What `make test` itself was given is no part of the line.
+    own = {name: value for name, value in os.environ.items() if name not in MAKES}
+    dry = subprocess.run(
+        ["make", "-n", *words[1:]], capture_output=True, check=True, text=True, env=own
+    )
     ran = shlex.split(dry.stdout.replace("\\\n", " ").splitlines()[-1])
     at = ran.index("-m")
     return ran[at + 1], ran[at + 2 :]

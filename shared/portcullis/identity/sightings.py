@@ -156,9 +156,14 @@ def record(
     try:
         met = _advance(session, due, at_s=seen.at_s)
         if met is not None and "gen_seen" in due:
-            # One of the two had moved on, and nothing of the other was written.
+            # One of the two had moved on, and nothing of the other was written; or an earlier try
+            # of this has written both.
             was_seen = met.get("gen_seen", 0) >= generation
-            rest = {name: due[name] for name in due if (name != "gen_seen") is was_seen}
+            rest = {
+                name: value
+                for name, value in due.items()
+                if (name != "gen_seen") is was_seen and met.get(name) != value
+            }
             if rest:
                 _advance(session, rest, at_s=seen.at_s)
     except InfrastructureError as error:
