@@ -13,7 +13,7 @@ import pytest
 from infra import operate, replay, timeline
 from infra.operate import ACTS
 
-MAKES = {"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS"}
+MAKES = {"ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
 PAGES = sorted([*Path("docs").rglob("*.md"), *Path().glob("*.md")])
 TOOLS: Mapping[str, Callable[[list[str]], object]] = {
     "infra.operate": lambda given: operate.operate(given, now_s=0),
