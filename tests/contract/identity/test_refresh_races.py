@@ -16,7 +16,7 @@ from tests.contract.identity.people import TOKEN, Family, Person, admit, is_admi
 from tests.contract.identity.race import Race, split
 
 ROUNDS = 1_000
-BATCHES = 4
+BATCHES = 8
 """The rounds of the crowd are cut in parts that run on their own, one beside the other."""
 CROWD = 16
 DUELS = 50
