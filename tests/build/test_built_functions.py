@@ -54,6 +54,7 @@ BLIND = {
     **dict.fromkeys(OF_THE_OWNER, 503),
     "identity/jwks": 503,
     "identity/lift_lockdown": 503,
+    "identity/lift_quarantine": 503,
     "identity/lock_down": 503,
     "identity/refresh": 503,
     "identity/release_account": 503,
@@ -70,13 +71,16 @@ BLIND = {
 """These need a key or a table to judge; without one they answer `unavailable`, and no more."""
 
 RAISING = {
-    "identity/certify_enrolment": "StoreError",
     "identity/gate": "StoreError",
+    "identity/restrain": "StoreError",
     "operations/reconcile": "RunFailedError",
     "operations/register_operator": "StoreError",
     "operations/register_partner": "StoreError",
 }
 """What has no status of its own ends with an error: API Gateway says 503, an operator sees it."""
+
+ANSWERED = {"identity/certify_enrolment"}
+"""What another function invokes answers it with a refusal: its sample is an old ceremony."""
 
 REPEATED = {"operations/publish"}
 """What reads a stream says which record it could not do, and is sent that one again."""
@@ -124,7 +128,7 @@ def problem_of(invocation: Invocation) -> tuple[int, str]:
 
 def test_every_function_is_in_one_of_these_tables() -> None:
     """No function is built and left untried."""
-    tables = (PROVED_FIRST, BLIND, RAISING, REPEATED)
+    tables = (PROVED_FIRST, BLIND, RAISING, ANSWERED, REPEATED)
     assert {name for table in tables for name in table} == set(EVENTS)
     assert sum(len(table) for table in tables) == len(EVENTS)
 
@@ -153,6 +157,15 @@ def test_a_function_without_a_status_fails(name: str, built: Path) -> None:
     """The gate that does not know, and the operation that was not done, end with an error."""
     invocation = blind(built, name)
     assert (invocation.answer, invocation.raised) == (None, RAISING[name])
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERED))
+def test_old_evidence_is_certified_nowhere(name: str, built: Path) -> None:
+    """The certifier refuses what is too old before it asks a table or signs."""
+    invocation = blind(built, name)
+    assert invocation.answer is not None
+    told = (invocation.answer["status"], invocation.answer["type"])
+    assert told == (403, f"{PROBLEM}enrolment-refused")
 
 
 @pytest.mark.parametrize("name", sorted(REPEATED))
