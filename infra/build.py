@@ -22,7 +22,7 @@ from pathlib import Path
 
 from infra import release
 from infra.release import ReleaseError
-from infra.stamp import Stamp, digest_of, digest_of_sources, digest_of_tree, remove
+from infra.stamp import Stamp, digest_of_sources, digest_of_tree
 from infra.steps import StepFailedError, run_step
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,7 +54,7 @@ def build(project: Path, *, parameters: Mapping[str, str]) -> str:
     sources = digest_of_sources(project, architecture=parameters.get("Architecture", ""))
     stamp = Stamp.read(project)
     if stamp is None or not stamp.describes(project, sources=sources):
-        remove(project)
+        Stamp.remove(project)
         content = _make(project, built, parameters)
         stamp = Stamp(sources=sources, content=content, tree=digest_of_tree(built))
         stamp.write(project)
@@ -64,7 +64,7 @@ def build(project: Path, *, parameters: Mapping[str, str]) -> str:
 
 
 def _make(project: Path, built: Path, parameters: Mapping[str, str]) -> str:
-    """Build, and return a digest of what came out."""
+    """Build, and return a digest of what came out, before there is bytecode."""
     run_step(
         "Building",
         [
@@ -80,7 +80,7 @@ def _make(project: Path, built: Path, parameters: Mapping[str, str]) -> str:
     for layer in layers(built):
         if layer.name != CORE_LAYER:
             prune(layer, held=built / CORE_LAYER)
-    content = digest_of((path for path in built.rglob("*") if path.is_file()), root=built)
+    content = digest_of_tree(built)
     compile_bytecode(built)
     return content
 

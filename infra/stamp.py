@@ -34,6 +34,11 @@ class Stamp:
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
+    @staticmethod
+    def remove(project: Path) -> None:
+        """Say that no build is finished."""
+        _file(project).unlink(missing_ok=True)
+
     def write(self, project: Path) -> None:
         """Say that the build is finished."""
         _file(project).write_text(json.dumps(asdict(self)) + "\n")
@@ -46,11 +51,6 @@ class Stamp:
             and (built / TEMPLATE).exists()
             and self.tree == digest_of_tree(built)
         )
-
-
-def remove(project: Path) -> None:
-    """Say that no build is finished."""
-    _file(project).unlink(missing_ok=True)
 
 
 def digest_of_sources(project: Path, *, architecture: str) -> str:

@@ -29,7 +29,7 @@ CHARS_MAX = 10_240
 LIFETIME_S = 120
 CHALLENGE_S = 300
 """How long a challenge may be answered."""
-AHEAD_S_MAX = 5
+ISSUED_AHEAD_S_MAX = 5
 """How far the issuer's clock may be ahead of a verifier's, as for commands."""
 TOTP_MAJOR_MAX = 100
 """What one transfer may move by a code alone, in whole units of its currency."""
@@ -179,7 +179,7 @@ def verify(
         raise EvidenceError("approval is for another act")
     if not approval.iat < approval.exp <= approval.iat + LIFETIME_S:
         raise EvidenceError("approval lifetime")
-    if not approval.iat <= min(now_s + AHEAD_S_MAX, approval.until) or now_s >= approval.exp:
+    if not approval.iat <= min(now_s + ISSUED_AHEAD_S_MAX, approval.until) or now_s >= approval.exp:
         raise EvidenceError("approval time")
     if approval.assertion is None or approval.enrolment is None:
         demand_code_suffices(approval.act)

@@ -179,12 +179,12 @@ def moved(before: Baseline, seen: Observation) -> dict[str, Value]:
     without, neither takes back what the other brought.
     """
     after = before.after(seen)
-    moved: dict[str, Value] = {"placed_at" if seen.place else "unplaced_at": seen.at_s}
+    values: dict[str, Value] = {"placed_at" if seen.place else "unplaced_at": seen.at_s}
     if after.sights != before.sights or before == observations.NOTHING:
-        moved["sights"] = after.model_dump_json(include={"sights"})
+        values["sights"] = after.model_dump_json(include={"sights"})
     if (after.labels, after.devices) != (before.labels, before.devices):
-        moved["known"] = after.model_dump_json(include={"labels", "devices"})
-    return moved
+        values["known"] = after.model_dump_json(include={"labels", "devices"})
+    return values
 
 
 _SERIES = ("placed_at", "unplaced_at")

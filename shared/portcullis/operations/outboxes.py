@@ -154,8 +154,8 @@ def clear(account: str, *, up_to: int) -> None:
         last_sk=f"{account}#{up_to:012d}",
         limit=CLEARED_MAX,
     )
-    for note in notes:
-        dynamodb.delete(_table(), {"pk": note["pk"], "sk": note["sk"]})
+    for item in notes:
+        dynamodb.delete(_table(), {"pk": item["pk"], "sk": item["sk"]})
 
 
 def pending(*, limit: int) -> Iterator[Item]:

@@ -111,18 +111,23 @@ def caller_of(
 
 
 def admit(
-    key: ProofKey, access_token: str, *, method: str = "GET", source: Source = SOURCE
+    key: ProofKey,
+    access_token: str,
+    *,
+    method: str = "GET",
+    path: str = WALLETS,
+    source: Source = SOURCE,
 ) -> AccessToken:
     """Come to the gate with an access token and a fresh proof of *key*, with a nonce if need be."""
-    url = setting("PUBLIC_ORIGIN") + WALLETS
+    url = setting("PUBLIC_ORIGIN") + path
     nonce = None if method == "GET" else nonces.current(clock.now_s())
     proof = key.proof(method, url, access_token=access_token, nonce=nonce, now=clock.now_s())
     return gate.admit(
         authorization=f"DPoP {access_token}",
         proof=proof,
         method=method,
-        path=WALLETS,
-        resource=WALLETS,
+        path=path,
+        resource=path,
         source=source,
     )
 

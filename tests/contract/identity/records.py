@@ -111,25 +111,17 @@ def kill(tables: Tables, account: str, *, status: str = ACTIVE) -> None:
 
 def restrict(tables: Tables, account: str, *, status: str = RESTRICTED) -> None:
     """Take an account's right to act, in the same epoch."""
-    tables.call(
-        "update_item",
-        TableName=tables.standing,
-        Key={"pk": {"S": account}},
-        UpdateExpression="SET #status = :status",
-        ExpressionAttributeNames={"#status": "status"},
-        ExpressionAttributeValues={":status": {"S": status}},
-    )
+    _set(tables, tables.standing, {"pk": {"S": account}}, status={"S": status})
 
 
 def pardon(tables: Tables, account: str) -> None:
     """Let an account act, as if it had never been quarantined."""
-    tables.call(
-        "update_item",
-        TableName=tables.standing,
-        Key={"pk": {"S": account}},
-        UpdateExpression="SET #status = :active, quarantined_at = :never",
-        ExpressionAttributeNames={"#status": "status"},
-        ExpressionAttributeValues={":active": {"S": ACTIVE}, ":never": {"L": []}},
+    _set(
+        tables,
+        tables.standing,
+        {"pk": {"S": account}},
+        status={"S": ACTIVE},
+        quarantined_at={"L": []},
     )
 
 
@@ -140,12 +132,11 @@ def quarantine(tables: Tables, account: str) -> None:
 
 def demand_approval(tables: Tables, account: str, *, since: int) -> None:
     """Demand an approval of what an account pays, as an anomaly does."""
-    tables.call(
-        "update_item",
-        TableName=tables.standing,
-        Key={"pk": {"S": account}},
-        UpdateExpression="SET approval_required_since = :since",
-        ExpressionAttributeValues={":since": {"N": str(since)}},
+    _set(
+        tables,
+        tables.standing,
+        {"pk": {"S": account}},
+        approval_required_since={"N": str(since)},
     )
 
 
@@ -154,27 +145,19 @@ def see(tables: Tables, sid: str, *, seen_at: int) -> None:
     key = {"pk": {"S": f"SIGHTINGS#{sid}"}, "sk": {"S": "SIGHTINGS"}}
     stored = tables.call("get_item", TableName=tables.identity, Key=key)["Item"]
     sights = [{**one, "at_s": seen_at} for one in json.loads(stored["sights"]["S"])["sights"]]
-    tables.call(
-        "update_item",
-        TableName=tables.identity,
-        Key=key,
-        UpdateExpression="SET placed_at = :at, sights = :sights",
-        ExpressionAttributeValues={
-            ":at": {"N": str(seen_at)},
-            ":sights": {"S": json.dumps({"sights": sights})},
-        },
+    _set(
+        tables,
+        tables.identity,
+        key,
+        placed_at={"N": str(seen_at)},
+        sights={"S": json.dumps({"sights": sights})},
     )
 
 
 def remember(tables: Tables, sid: str, **texts: str) -> None:
     """Change what is remembered of a session, as a stolen gate or another release would."""
-    tables.call(
-        "update_item",
-        TableName=tables.identity,
-        Key={"pk": {"S": f"SIGHTINGS#{sid}"}, "sk": {"S": "SIGHTINGS"}},
-        UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in texts),
-        ExpressionAttributeValues={f":{name}": {"S": text} for name, text in texts.items()},
-    )
+    key = {"pk": {"S": f"SIGHTINGS#{sid}"}, "sk": {"S": "SIGHTINGS"}}
+    _set(tables, tables.identity, key, **{name: {"S": text} for name, text in texts.items()})
 
 
 def blobs(tables: Tables) -> set[bytes]:
@@ -186,6 +169,19 @@ def blobs(tables: Tables) -> set[bytes]:
                 ((_, value),) = typed.items()
                 found.add(value if isinstance(value, bytes) else str(value).encode())
     return found
+
+
+def _set(
+    tables: Tables, table: str, key: dict[str, dict[str, str]], **values: dict[str, Any]
+) -> None:
+    tables.call(
+        "update_item",
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+        ExpressionAttributeNames={f"#{name}": name for name in values},
+        ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
+    )
 
 
 def _scan(tables: Tables, table: str) -> list[dict[str, Any]]:

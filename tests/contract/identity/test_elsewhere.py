@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from portcullis.evidence.approvals import Act
-from portcullis.identity import approving, gate, judge, nonces, policy
+from portcullis.identity import approving, judge, policy
 from portcullis.identity.judge import Outcome, Reason
 from portcullis.identity.standing import ACTIVE
-from portcullis.settings import MissingSettingError, setting
+from portcullis.settings import MissingSettingError
 from portcullis.source import Source
 from tests.contract.identity import records
 from tests.contract.identity.conftest import Product
-from tests.contract.identity.people import ELSEWHERE, SOURCE, Family, Person
+from tests.contract.identity.people import ELSEWHERE, SOURCE, Family, Person, admit
 from tests.contract.identity.watch import Traveller, Watch
 
 CHOICES = sorted(policy.CHOICES)
@@ -165,20 +165,12 @@ def test_a_hidden_network_in_a_quarantine_is_not_forgotten_by_its_lift(
     records.quarantine(product[0], person.account)
     family = person.sign_in(at_s=watch.at_s)
     watch.after(5)
-    path, demanded_s = "/approvals/options", watch.at_s
-    proof = family.key.proof(
-        "POST",
-        setting("PUBLIC_ORIGIN") + path,
-        access_token=family.access_token,
-        nonce=nonces.current(watch.at_s),
-        now=watch.at_s,
-    )
-    gate.admit(
-        authorization=f"DPoP {family.access_token}",
-        proof=proof,
+    demanded_s = watch.at_s
+    admit(
+        family.key,
+        family.access_token,
         method="POST",
-        path=path,
-        resource=path,
+        path="/approvals/options",
         source=NOWHERE,
     )
     watch.after(1)
